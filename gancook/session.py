@@ -1,0 +1,110 @@
+"""Una sesión de trabajo: perfil, dispositivo, semillas, carpeta de resultados y sello final."""
+
+import os
+import platform
+import random
+import tempfile
+import time
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from gancook import __version__, plots
+
+PROFILES = ("quick", "laptop", "full")
+Value = TypeVar("Value")
+
+_started = time.perf_counter()
+_sources: dict[str, str] = {}
+
+
+def profile() -> str:
+    """Perfil activo: ``quick``, ``laptop`` o ``full``.
+
+    Lo fija la variable de entorno ``GANCOOK_PROFILE``; sin ella, ``full`` si hay CUDA y
+    ``laptop`` si no. Lanza ``ValueError`` si el nombre no existe.
+    """
+    name = os.environ.get("GANCOOK_PROFILE") or ("full" if torch.cuda.is_available() else "laptop")
+    if name not in PROFILES:
+        raise ValueError(
+            f"GANCOOK_PROFILE={name!r} no es un perfil. Usa uno de estos: {', '.join(PROFILES)}."
+        )
+    return name
+
+
+def pick(*, quick: Value, laptop: Value, full: Value) -> Value:
+    """Elige el valor del perfil activo: las celdas son las mismas, solo cambian los tamaños."""
+    return {"quick": quick, "laptop": laptop, "full": full}[profile()]
+
+
+def get_device() -> torch.device:
+    """Dispositivo de cálculo: ``GANCOOK_DEVICE`` si está definida; si no, CUDA o la CPU."""
+    return torch.device(
+        os.environ.get("GANCOOK_DEVICE") or ("cuda" if torch.cuda.is_available() else "cpu")
+    )
+
+
+def seed_everything(seed: int) -> None:
+    """Fija las semillas de Python, NumPy y torch (CPU y CUDA). Va justo antes de cada azar."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (siembra también las bibliotecas que usan el global)
+    torch.manual_seed(seed)
+
+
+def setup() -> torch.device:
+    """Prepara un cuaderno: estilo de figuras y reloj; imprime versión, perfil y dispositivo.
+
+    Devuelve el dispositivo. Es lo único que hace la celda ``preparacion`` tras el ``import``.
+    """
+    global _started
+    _started = time.perf_counter()
+    _sources.clear()
+    # Los momentos de Adam decaen hasta números subnormales, lentísimos en la CPU.
+    torch.set_flush_denormal(True)
+    plots.use_style()
+    device = get_device()
+    print(f"gancook {__version__} · perfil {profile()} · {_describe(device)}")
+    return device
+
+
+def record_source(name: str, source: str) -> None:
+    """Apunta de dónde salió un conjunto de datos, para el sello del final."""
+    _sources[name] = source
+
+
+def results_dir(name: str) -> Path:
+    """Carpeta donde un cuaderno deja figuras, GIF y tablas; la crea si no existe.
+
+    ``$GANCOOK_RESULTS/name`` si está definida; en ``quick``, una carpeta temporal nueva; si no,
+    ``resultados/name`` junto al cuaderno (ignorada por git).
+    """
+    if os.environ.get("GANCOOK_RESULTS"):
+        folder = Path(os.environ["GANCOOK_RESULTS"]) / name
+    elif profile() == "quick":
+        folder = Path(tempfile.mkdtemp(prefix="gancook-")) / name
+    else:
+        folder = Path("resultados") / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def stamp() -> None:
+    """Última celda de cada cuaderno: imprime con qué, dónde y en cuánto tiempo se ejecutó."""
+    info = {
+        "perfil": profile(),
+        "dispositivo": _describe(get_device()),
+        "versiones": f"gancook {__version__}, torch {torch.__version__.split('+')[0]}, "
+        f"Python {platform.python_version()}",
+        "minutos": f"{(time.perf_counter() - _started) / 60:.1f}".replace(".", ","),
+        "datos": "; ".join(f"{name}: {source}" for name, source in _sources.items())
+        or "sintéticos, generados en el cuaderno",
+    }
+    print("\n".join(f"{key}: {value}" for key, value in info.items()))
+
+
+def _describe(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({torch.get_num_threads()} hilos)"
