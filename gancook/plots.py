@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -31,3 +32,12 @@ def use_style() -> None:
             "image.cmap": "gray",
         }
     )
+
+
+def show_gif(path: str | Path) -> NotebookImage:
+    """Muestra un GIF animado dentro del cuaderno, también en GitHub.
+
+    GitHub solo dibuja las salidas ``image/png``; como los navegadores reconocen el formato por
+    su contenido, el GIF se entrega con esa etiqueta y se anima igual.
+    """
+    return NotebookImage(data=Path(path).read_bytes(), format="png")
