@@ -107,4 +107,5 @@ def stamp() -> None:
 def _describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"{device.type} ({torch.get_num_threads()} hilos)"
+    threads = torch.get_num_threads()
+    return f"{device.type} ({threads} hilo{'s' if threads > 1 else ''})"

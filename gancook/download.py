@@ -1,0 +1,67 @@
+"""Descarga de un archivo: con progreso, suma comprobada y nunca a medias en su sitio."""
+
+import gzip
+import hashlib
+import os
+import tempfile
+import urllib.request
+import zlib
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO
+
+from fastprogress import progress_bar
+
+_CHUNK = 1 << 18  # bytes
+
+
+def download(url: str, target: Path, sha256: str, timeout: float = 15.0) -> None:
+    """Descarga ``url`` (gzip) en ``target`` si no está ya y comprueba su contenido.
+
+    Args:
+        url: dirección ``http(s)://`` o ``file://`` de un archivo ``.gz``.
+        target: destino; si existe, no se toca.
+        sha256: suma del contenido sin comprimir (vale la misma para cualquier espejo).
+        timeout: segundos sin recibir nada antes de rendirse.
+
+    Raises:
+        OSError: si no hay conexión, la descarga se corta o la suma no coincide.
+    """
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _fetch(url, file, timeout)
+        _check(temporary, sha256, url)
+        os.replace(temporary, target)  # atómico: o está entero o no está
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _fetch(url: str, file: IO[bytes], timeout: float) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as response:
+            size = int(response.headers.get("Content-Length") or 0)
+            print(f"Descargando {url} ({size / 1e6:.1f} MB)".replace(".", ",", 0))
+            for chunk in progress_bar(_chunks(response), total=-(-size // _CHUNK) or None):
+                file.write(chunk)
+    except HTTPException as error:
+        raise OSError(f"la descarga de {url} se cortó: {error!r}") from error
+
+
+def _chunks(response: IO[bytes]) -> Iterator[bytes]:
+    while chunk := response.read(_CHUNK):
+        yield chunk
+
+
+def _check(path: Path, sha256: str, url: str) -> None:
+    try:
+        digest = hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise OSError(f"lo recibido de {url} no es un gzip completo: {error}") from error
+    if digest != sha256:
+        raise OSError(f"lo recibido de {url} no tiene la suma SHA-256 esperada")
