@@ -17,7 +17,7 @@ _CHUNK = 1 << 18  # bytes
 
 
 def download(url: str, target: Path, sha256: str, timeout: float = 15.0) -> None:
-    """Descarga ``url`` (gzip) en ``target`` si no está ya y comprueba su contenido.
+    """Descarga ``url`` (gzip) en ``target``, si no está ya, y comprueba su contenido.
 
     Args:
         url: dirección ``http(s)://`` o ``file://`` de un archivo ``.gz``.
@@ -45,9 +45,11 @@ def download(url: str, target: Path, sha256: str, timeout: float = 15.0) -> None
 def _fetch(url: str, file: IO[bytes], timeout: float) -> None:
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
-            size = int(response.headers.get("Content-Length") or 0)
-            print(f"Descargando {url} ({size / 1e6:.1f} MB)".replace(".", ",", 0))
-            for chunk in progress_bar(_chunks(response), total=-(-size // _CHUNK) or None):
+            print(f"Descargando {url}")
+            chunks = _chunks(response)
+            if size := int(response.headers.get("Content-Length") or 0):
+                chunks = progress_bar(chunks, total=-(-size // _CHUNK))
+            for chunk in chunks:
                 file.write(chunk)
     except HTTPException as error:
         raise OSError(f"la descarga de {url} se cortó: {error!r}") from error

@@ -1,0 +1,60 @@
+"""Pérdidas contra la BCE de PyTorch, los gradientes analíticos y el óptimo conocido."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
+
+from gancook.losses import discriminator_loss, non_saturating_loss, saturating_loss
+
+torch.manual_seed(0)
+REAL, FAKE = 3 * torch.randn(64, 1).double(), 3 * torch.randn(64, 1).double()
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.9, 0.5])
+def test_discriminator_loss_is_the_mean_bce(alpha):
+    labels = torch.cat([torch.full_like(REAL, alpha), torch.zeros_like(FAKE)])
+    expected = binary_cross_entropy_with_logits(torch.cat([REAL, FAKE]), labels)
+    torch.testing.assert_close(discriminator_loss(REAL, FAKE, alpha), expected)
+
+
+def test_generator_losses_are_their_definitions():
+    d = FAKE.sigmoid()
+    torch.testing.assert_close(
+        non_saturating_loss(FAKE), binary_cross_entropy(d, torch.ones_like(d))
+    )
+    torch.testing.assert_close(saturating_loss(FAKE), torch.log1p(-d).mean())
+
+
+@pytest.mark.parametrize(
+    "loss, slope",
+    [(saturating_loss, lambda d: -d), (non_saturating_loss, lambda d: d - 1)],
+)
+def test_gradients_with_respect_to_the_logit(loss, slope):
+    logits = FAKE.clone().requires_grad_()
+    (grad,) = torch.autograd.grad(loss(logits), logits)
+    torch.testing.assert_close(grad, slope(FAKE.sigmoid()) / len(FAKE))
+
+
+@pytest.mark.parametrize("alpha, d", [(1.0, 0.5), (0.9, 0.45), (0.7, 0.35)])
+def test_smoothing_moves_the_equilibrium_to_half_alpha(alpha, d):
+    """Con p_g = p_datos el mejor D constante es α/2 (óptimo α p/(p + q))."""
+    grid = torch.linspace(-3, 3, 60_001).double()
+    values = torch.stack([discriminator_loss(t, t, alpha) for t in grid[::100]])
+    best = grid[::100][values.argmin()].sigmoid().item()
+    assert best == pytest.approx(d, abs=0.003)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.9])
+def test_indifferent_discriminator_costs_ln_2(alpha):
+    zeros = torch.zeros(5)
+    assert discriminator_loss(zeros, zeros, alpha).item() == pytest.approx(math.log(2))
+
+
+@pytest.mark.parametrize("logit", [-1e4, 1e4])
+def test_huge_logits_stay_finite(logit):
+    t = torch.tensor([logit], requires_grad=True)
+    total = discriminator_loss(t, t) + non_saturating_loss(t) + saturating_loss(t)
+    total.backward()
+    assert total.isfinite() and t.grad.isfinite().all()

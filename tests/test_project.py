@@ -1,0 +1,54 @@
+"""Lo que se declara dos veces se mantiene igual: dependencias, muestras y ejemplos del README."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from gancook.testing import __name__ as plugin
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+needs_tomllib = pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib es de Python 3.11")
+
+
+def pyproject():
+    import tomllib
+
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@needs_tomllib
+def test_requirements_are_those_of_the_package_and_the_package():
+    project = pyproject()["project"]
+    declared = project["dependencies"] + project["optional-dependencies"]["notebooks"]
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    listed = [line for line in lines if line and not line.startswith("#")]
+    assert listed == [*declared, "-e ."]
+
+
+@needs_tomllib
+def test_pytest_loads_the_plugin_that_sets_the_quick_profile():
+    options = pyproject()["tool"]["pytest"]["ini_options"]["addopts"]
+    assert f"-p {plugin}" in options
+
+
+def test_conda_environment_delegates_to_requirements():
+    assert "- -r requirements.txt" in (ROOT / "environment.yml").read_text(encoding="utf-8")
+
+
+def test_readme_lists_every_notebook_and_only_those():
+    linked = set(re.findall(r"\(notebooks/([^)]+\.ipynb)\)", README))
+    assert linked == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+
+
+def test_readme_links_exist():
+    for target in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_readme_has_the_two_commands():
+    assert "pip install -r requirements.txt && jupyter lab notebooks" in README
+    assert "pip install -r requirements.txt && pytest" in README
