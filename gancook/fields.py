@@ -1,0 +1,57 @@
+"""El discriminador como paisaje: su mapa de calor y las flechas que mueven al generador."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from torch import Tensor
+
+Critic = Callable[[Tensor], Tensor]
+
+
+def plane(limit: float, size: int) -> Tensor:
+    """Rejilla de ``size``² puntos del cuadrado [−limit, limit]², tensor (size², 2), fila a fila."""
+    axis = torch.linspace(-limit, limit, size)
+    x, y = torch.meshgrid(axis, axis, indexing="xy")
+    return torch.stack([x.ravel(), y.ravel()], dim=1)
+
+
+def pull(discriminator: Critic, x: Tensor, saturating: bool = False) -> Tensor:
+    """Hacia dónde empuja la pérdida de G a cada punto falso: −∇ₓ pérdida, tensor (n, 2).
+
+    Args:
+        discriminator: función (n, 2) → logits (n,) o (n, 1).
+        x: puntos falsos, (n, 2).
+        saturating: con ``True``, la pérdida log(1 − D); si no, −log D.
+
+    Se explica en el cuaderno 01.2, §3.
+    """
+    x = x.detach().requires_grad_(True)  # hoja nueva: aquí solo se deriva respecto del punto
+    logits = discriminator(x)
+    # log(1 − σ(s)) = −softplus(s) y −log σ(s) = softplus(−s)
+    loss = -F.softplus(logits) if saturating else F.softplus(-logits)
+    return -torch.autograd.grad(loss.sum(), x)[0]
+
+
+def plot_field(
+    ax: Axes, discriminator: Critic, limit: float, size: int = 80, arrows: Tensor | None = None
+) -> QuadMesh:
+    """Dibuja σ(logit) en [−limit, limit]² y, en cada punto de ``arrows`` (n, 2), su empuje.
+
+    Las flechas muestran la dirección y, por su longitud, la magnitud relativa dentro de la figura.
+    """
+    points = plane(limit, size)
+    with torch.no_grad():
+        values = torch.sigmoid(discriminator(points)).reshape(size, size).numpy()
+    axis = torch.linspace(-limit, limit, size).numpy()
+    mesh = ax.pcolormesh(axis, axis, values, cmap="PuOr_r", vmin=0, vmax=1, rasterized=True)
+    if arrows is not None:
+        force = pull(discriminator, arrows)
+        ax.quiver(
+            *arrows.detach().numpy().T, *force.numpy().T, color="black", width=0.004, zorder=3
+        )
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    ax.grid(False)
+    return mesh
