@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
 from matplotlib.axes import Axes
@@ -9,6 +10,7 @@ from matplotlib.collections import QuadMesh
 from torch import Tensor
 
 Critic = Callable[[Tensor], Tensor]
+BANDS = plt.get_cmap("PuOr_r", 21)  # morado: falso; blanco: duda; naranja: real
 
 
 def plane(limit: float, size: int) -> Tensor:
@@ -40,17 +42,20 @@ def plot_field(
 ) -> QuadMesh:
     """Dibuja σ(logit) en [−limit, limit]² y, en cada punto de ``arrows`` (n, 2), su empuje.
 
-    Las flechas muestran la dirección y, por su longitud, la magnitud relativa dentro de la figura.
+    La longitud de las flechas es relativa a la figura y se recorta al doble de su mediana, para que
+    unas pocas no tapen el resto. Los tensores y la red están en la CPU.
     """
     points = plane(limit, size)
     with torch.no_grad():
         values = torch.sigmoid(discriminator(points)).reshape(size, size).numpy()
     axis = torch.linspace(-limit, limit, size).numpy()
-    mesh = ax.pcolormesh(axis, axis, values, cmap="PuOr_r", vmin=0, vmax=1, rasterized=True)
+    mesh = ax.pcolormesh(axis, axis, values, cmap=BANDS, vmin=0, vmax=1)
     if arrows is not None:
         force = pull(discriminator, arrows)
+        length = force.norm(dim=1, keepdim=True)
+        force = force * (2 * length.median() / length.clamp(min=1e-12)).clamp(max=1)
         ax.quiver(
-            *arrows.detach().numpy().T, *force.numpy().T, color="black", width=0.004, zorder=3
+            *arrows.detach().numpy().T, *force.numpy().T, color="black", width=0.0035, zorder=3
         )
     ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     ax.grid(False)
