@@ -61,8 +61,6 @@ def setup() -> torch.device:
     global _started
     _started = time.perf_counter()
     _sources.clear()
-    # Los momentos de Adam decaen hasta números subnormales, lentísimos en la CPU.
-    torch.set_flush_denormal(True)
     plots.use_style()
     device = get_device()
     print(f"gancook {__version__} · perfil {profile()} · {_describe(device)}")
