@@ -50,6 +50,7 @@ def execute(path: Path) -> NotebookNode:
         timeout=None,
         kernel_name="python3",
         record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # sin los avisos del núcleo sobre su transporte
         resources={"metadata": {"path": str(path.parent)}},
         on_cell_execute=lambda cell, cell_index: _announce(notebook, cell_index),
     )
