@@ -25,7 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Ejecuta un cuaderno y lo escribe ya ejecutado en ``--out`` o en su sitio."""
-    from gancook import notebooks  # nbclient solo hace falta aquí
+    try:
+        from gancook import notebooks  # nbclient solo hace falta aquí
+    except ImportError as error:
+        raise RuntimeError(f"Falta {error.name}: pip install -r requirements.txt") from error
 
     if options.profile:
         os.environ["GANCOOK_PROFILE"] = options.profile
