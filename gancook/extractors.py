@@ -17,7 +17,7 @@ from torchvision.models import Inception_V3_Weights, inception_v3
 from gancook.checks import check_images
 from gancook.data import model
 
-CLASSIFIER_SHA256 = "7ae4190d43363e23368a4de4bd4427add3bd2a7ea8747de2c9ebd8b531aae601"
+CLASSIFIER_SHA256 = "85187f417cc05691c773eed743bd0cc2f5352594b3f9d5e0fccb309f7f7fc533"
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -83,7 +83,8 @@ def load_classifier(
         )
     network = FashionClassifier()
     network.load_state_dict(load(content))  # de fp16 a fp32
-    return network.eval().requires_grad_(False).to(device)
+    network = network.to(device, memory_format=torch.channels_last)  # el doble de rápida en CPU
+    return network.eval().requires_grad_(False)
 
 
 @torch.no_grad()
