@@ -128,6 +128,11 @@ def published(name: str) -> Path:
     return _shipped("published") / name
 
 
+def model(name: str) -> Path:
+    """Ruta de unos pesos que acompañan al paquete (``data/models/name``)."""
+    return _shipped("models") / name
+
+
 def locate(spec: IdxSet) -> tuple[Path, str] | None:
     """Carpeta y procedencia del conjunto completo sin descargarlo, o ``None`` si no está."""
     return next(

@@ -1,0 +1,152 @@
+"""Extractores de características: la red con la que miran las métricas (cuaderno 07, §2).
+
+Todos reciben bytes y normalizan dentro, para que nadie mida dos conjuntos con dos
+preprocesados. Su atributo ``num_features`` es el que pide torchmetrics.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
+from torchvision.models import Inception_V3_Weights, inception_v3
+
+from gancook.checks import check_images
+from gancook.data import model
+
+CLASSIFIER_SHA256 = "85187f417cc05691c773eed743bd0cc2f5352594b3f9d5e0fccb309f7f7fc533"
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class Features(NamedTuple):
+    """Tres capas: (N, 384) para vecinos, (N, 64) para distancias y logits (N, 10)."""
+
+    wide: Tensor
+    deep: Tensor
+    logits: Tensor
+
+
+class FashionClassifier(nn.Module):
+    """Red convolucional de 77 682 parámetros para imágenes uint8 (B, 1, 28, 28).
+
+    Tres convoluciones con BN, 384 características, una capa oculta de 64 y 10 logits. Como
+    módulo de torchmetrics devuelve las 64: la distancia de Fréchet sobre ellas se llama **FCD**
+    (*Fréchet classifier distance*) y no es comparable con ninguna FID publicada.
+    """
+
+    num_features = 64
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(
+            *_block(1, 24), *_block(24, 48), *_block(48, 96), nn.AdaptiveAvgPool2d(2), nn.Flatten()
+        )
+        self.hidden = nn.Sequential(nn.Dropout(0.2), nn.Linear(384, 64), nn.ReLU())
+        self.head = nn.Linear(64, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Bytes (B, 1, 28, 28) → características (B, 64)."""
+        return self.stages(images).deep
+
+    def stages(self, images: Tensor) -> Features:
+        """Bytes (B, 1, 28, 28) → las tres capas que usan las métricas."""
+        check_images(images, (1, 28, 28))
+        wide = self.convolutions(images.float() / 255)
+        deep = self.hidden(wide)
+        return Features(wide, deep, self.head(deep))
+
+
+def _block(n_in: int, n_out: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
+    return [convolution, nn.BatchNorm2d(n_out), nn.ReLU(), nn.MaxPool2d(2)]
+
+
+def load_classifier(
+    path: Path | None = None, sha256: str = CLASSIFIER_SHA256, device: torch.device | str = "cpu"
+) -> FashionClassifier:
+    """El clasificador entrenado que acompaña al paquete, congelado y en modo ``eval``.
+
+    Raises:
+        FileNotFoundError: si el archivo no está.
+        ValueError: si su suma no es ``sha256``: con otros pesos, otra métrica.
+    """
+    path = model("fashion_mnist_classifier.safetensors") if path is None else path
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise ValueError(
+            f"{path.name} no es el extractor del recetario (SHA-256 {found[:12]}…, se esperaba "
+            f"{sha256[:12]}…). Recupera el original: con otros pesos las cifras no se comparan."
+        )
+    network = FashionClassifier()
+    network.load_state_dict(load(content))  # de fp16 a fp32
+    network = network.to(device, memory_format=torch.channels_last)  # el doble de rápida en CPU
+    return network.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def extract(classifier: FashionClassifier, images: Tensor, batch_size: int = 1000) -> Features:
+    """Las tres capas para un conjunto entero de bytes (N, 1, 28, 28), por lotes, en la CPU."""
+    device = next(classifier.parameters()).device
+    parts = [classifier.stages(part.to(device)) for part in images.split(batch_size)]
+    return Features(*(torch.cat(layer).cpu() for layer in zip(*parts, strict=True)))
+
+
+class InceptionFeatures(nn.Module):
+    """Las 2048 características de Inception v3 (torchvision) para bytes (B, 3, H, W).
+
+    La FID publicada usa los pesos de TensorFlow de 2015; con estos el valor es otro, parecido.
+
+    Raises:
+        RuntimeError: si los pesos no están en el equipo ni se pueden descargar.
+
+    Fuente: Heusel et al. (2017); Szegedy et al. (2016).
+    """
+
+    num_features = 2048
+
+    def __init__(self) -> None:
+        super().__init__()
+        try:
+            network = inception_v3(weights=Inception_V3_Weights.IMAGENET1K_V1)
+        except OSError as error:
+            raise RuntimeError(
+                "No están los pesos de Inception v3 ni se pueden descargar. Conéctate una vez, o "
+                "mide con gancook.extractors.PixelPyramid y no llames FID al resultado."
+            ) from error
+        network.fc = nn.Identity()
+        self.network = network.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Bytes (B, 3, H, W) → (B, 2048), tras ampliar a 299×299 con antialias."""
+        check_images(images, (3, *images.shape[2:]))
+        unit = interpolate(images.float() / 255, (299, 299), mode="bilinear", antialias=True)
+        mean, std = (unit.new_tensor(v).view(3, 1, 1) for v in (_IMAGENET_MEAN, _IMAGENET_STD))
+        return self.network((unit - mean) / std)
+
+
+class PixelPyramid(nn.Module):
+    """Sustituto sin pesos de Inception para color de 64×64: 144 números por imagen.
+
+    En cada celda de una rejilla 4×4, el color medio y la desviación típica a resolución entera
+    y a la mitad. Ve color, contraste y nitidez, no objetos: la distancia de Fréchet sobre ellas
+    es la **FPD** (*Fréchet pyramid distance*), nunca FID.
+    """
+
+    num_features = 144
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Bytes (B, 3, 64, 64) → (B, 144)."""
+        check_images(images, (3, 64, 64))
+        unit = images.float() / 255
+        half = avg_pool2d(unit, 2)
+        parts = [avg_pool2d(unit, 16), _cell_std(unit, 16), _cell_std(half, 8)]
+        return torch.cat([part.flatten(1) for part in parts], dim=1)
+
+
+def _cell_std(images: Tensor, side: int) -> Tensor:
+    variance = avg_pool2d(images.square(), side) - avg_pool2d(images, side).square()
+    return variance.clamp_min(0).sqrt()

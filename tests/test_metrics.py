@@ -1,0 +1,213 @@
+"""Las métricas contra SciPy, prdc, formas cerradas y cuentas hechas a mano."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from prdc import compute_prdc
+from scipy.linalg import sqrtm
+from scipy.stats import entropy
+from torch import nn
+
+import gancook
+from gancook import metrics
+from gancook.checks import check_scale
+from gancook.data import fashion_mnist
+from gancook.toy import grid, mixture_report, ring
+
+
+def gaussian(n, d, seed, shift=0.0):
+    gancook.seed_everything(seed)
+    return shift + torch.randn(n, d, dtype=torch.float64) @ torch.randn(d, d, dtype=torch.float64)
+
+
+def exact_gaussian(mean, std, n=40):
+    """Muestra (2n, d) cuya media y desviaciones por coordenada son exactamente las pedidas."""
+    gancook.seed_everything(0)
+    d = len(mean)
+    q, _ = torch.linalg.qr(torch.randn(n, d, dtype=torch.float64))
+    both = torch.cat([q, -q])  # media 0, y BᵀB = 2·I
+    return both * math.sqrt((2 * n - 1) / 2) * torch.tensor(std) + torch.tensor(mean)
+
+
+def test_frechet_matches_scipy_square_root():
+    x, y = gaussian(300, 8, 0), gaussian(200, 8, 1, shift=0.5)
+    s1, s2 = np.cov(x.numpy().T), np.cov(y.numpy().T)
+    root = sqrtm(s1 @ s2).real
+    expected = np.square((x.mean(0) - y.mean(0)).numpy()).sum() + np.trace(s1 + s2 - 2 * root)
+    assert metrics.frechet_distance(x, y) == pytest.approx(expected, rel=1e-6)
+
+
+def test_frechet_matches_the_closed_form_of_diagonal_gaussians():
+    x = exact_gaussian([0.0, 1.0, 2.0], [1.0, 2.0, 0.5])
+    y = exact_gaussian([1.0, 1.0, -1.0], [3.0, 1.0, 0.5])
+    expected = (1 + 0 + 9) + (4 + 1 + 0)  # Σ (μ₁ − μ₂)² + Σ (σ₁ − σ₂)²
+    assert metrics.frechet_distance(x, y) == pytest.approx(expected, abs=1e-6)
+    assert metrics.frechet_distance(x.float(), x.float()) == pytest.approx(0, abs=1e-6)
+
+
+def test_frechet_refuses_covariances_without_full_rank():
+    with pytest.raises(ValueError, match="hacen falta 65"):
+        metrics.frechet_distance(torch.randn(64, 64), torch.randn(100, 64))
+
+
+def test_kid_on_one_full_subset_is_the_unbiased_mmd():
+    x, y = gaussian(60, 5, 0).numpy(), gaussian(60, 5, 1).numpy()
+
+    def kernel(a, b):
+        return (a @ b / 5 + 1) ** 3
+
+    n = len(x)
+    within = sum(kernel(a[i], a[j]) for a in (x, y) for i in range(n) for j in range(n) if i != j)
+    across = sum(kernel(a, b) for a in x for b in y)
+    expected = within / (n * (n - 1)) - 2 * across / n**2
+    mean, std = metrics.kernel_distance(torch.tensor(x), torch.tensor(y), subset_size=n, subsets=2)
+    assert mean == pytest.approx(expected, rel=1e-6)
+    assert std == pytest.approx(0, abs=1e-6 * abs(expected))
+
+
+def test_inception_score_by_hand():
+    gancook.seed_everything(0)
+    logits = 3 * torch.randn(50, 4, dtype=torch.float64)
+    p = logits.softmax(dim=1).numpy()
+    expected = np.exp(np.mean([entropy(row, p.mean(axis=0)) for row in p]))
+    assert metrics.inception_score(logits, splits=1) == pytest.approx(expected, rel=1e-6)
+
+
+def test_inception_score_goes_from_one_to_the_number_of_classes():
+    sure = 100 * torch.eye(10).repeat(20, 1)
+    assert metrics.inception_score(sure, splits=1) == pytest.approx(10, abs=1e-6)
+    assert metrics.inception_score(torch.zeros(200, 10)) == pytest.approx(1, abs=1e-6)
+
+
+def test_inception_score_refuses_probabilities():
+    with pytest.raises(ValueError, match="espera los logits"):
+        metrics.inception_score(torch.randn(100, 10).softmax(dim=1))
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_precision_and_recall_match_prdc(k, capsys):
+    x, y = gaussian(400, 6, 0), gaussian(400, 6, 0, shift=0.7).flip(0)[:, [1, 0, 2, 3, 4, 5]]
+    expected = compute_prdc(x.numpy(), y.numpy(), nearest_k=k)
+    found = metrics.precision_recall(x, y, k)
+    assert found == pytest.approx((expected["precision"], expected["recall"]), abs=1e-6)
+    assert min(found) > 0 and max(found) < 1
+
+
+def test_collapse_loses_recall_and_keeps_precision():
+    gancook.seed_everything(0)
+    real = torch.randn(600, 4, dtype=torch.float64)
+    collapsed = real[:1] + 1e-3 * torch.randn(600, 4, dtype=torch.float64)
+    precision, recall = metrics.precision_recall(real, collapsed)
+    assert precision > 0.95 and recall < 0.01
+
+
+def test_effective_classes():
+    one, all_ten = torch.eye(10)[[3] * 50], torch.eye(10).repeat(5, 1)
+    assert metrics.effective_classes(one) == pytest.approx(1)
+    assert metrics.effective_classes(all_ten) == pytest.approx(10)
+    assert metrics.effective_classes(torch.eye(10)[[0, 0, 0, 1]]) == pytest.approx(
+        math.exp(-0.75 * math.log(0.75) - 0.25 * math.log(0.25))
+    )
+
+
+def test_memorization_is_zero_for_copies_and_one_for_unseen():
+    train = torch.arange(10.0)[:, None] * 10
+    unseen = train + 2
+    usual = metrics.kth_distance(unseen, train).median().item()
+    assert usual == 2
+    assert metrics.memorization(train[:5], train, usual) == 0
+    assert metrics.memorization(unseen, train, usual) == 1
+    assert metrics.memorization(train - 1, train, usual) == 0.5
+
+
+def test_repetition_counts_near_twins():
+    real = torch.arange(100.0)[:, None]
+    fake = torch.cat([real[:40] * 3, real[:30] * 3 + 500, real[:30] * 3 + 500])
+    assert metrics.repetition(real, fake) == pytest.approx(0.6)
+
+
+def test_mixture_report_on_constructed_cases():
+    data = ring()
+    perfect = data.centers.repeat(5, 1)
+    assert mixture_report(perfect, data) == {
+        "modos": 8, "calidad": 1.0, "KL inversa": pytest.approx(0, abs=1e-6)
+    }  # fmt: skip
+    half = torch.cat([data.centers[:4].repeat(5, 1), data.centers[:4] * 0.9])
+    report = mixture_report(half, data)
+    assert report["modos"] == 4
+    assert report["calidad"] == pytest.approx(20 / 24)
+    assert report["KL inversa"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_mixture_report_of_true_samples_has_the_share_of_a_gaussian():
+    gancook.seed_everything(0)
+    report = mixture_report(grid().sample(100_000), grid())
+    assert report["modos"] == 25
+    assert report["calidad"] == pytest.approx(1 - math.exp(-4.5), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [
+        (torch.full((100, 3), float("nan")), ValueError, "NaN"),
+        (torch.ones(100, 3, dtype=torch.int64), TypeError, "extract"),
+        (torch.randn(100, 4), ValueError, "mismo d"),
+        (torch.randn(100), ValueError, "mismo d"),
+        (torch.randn(3, 3), ValueError, "3 muestras"),
+    ],
+)
+def test_bad_features_are_explained(bad, error, message):
+    good = torch.randn(100, 3)
+    for metric in (metrics.frechet_distance, metrics.precision_recall):
+        with pytest.raises(error, match=message):
+            metric(good, bad)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "scale", "message"),
+    [
+        (torch.rand(4, 1, 28, 28), (-1, 1), "no encajan"),
+        (torch.rand(4, 1, 28, 28).round() * 2 - 1, (0, 1), "no encajan"),
+        (torch.full((4, 1, 28, 28), float("nan")), (-1, 1), "divergido"),
+        (255 * torch.rand(4, 1, 28, 28), (-1, 1), "no encajan"),
+    ],
+)
+def test_wrong_ranges_are_explained(pixels, scale, message):
+    with pytest.raises(ValueError, match=message):
+        check_scale(pixels, scale)
+
+
+def test_right_ranges_pass():
+    check_scale(torch.rand(4, 1, 28, 28), (0, 1))
+    check_scale(1.1 * torch.rand(4, 1, 28, 28) - 0.05, (0, 1))  # sin activación final
+    check_scale(torch.rand(4, 1, 28, 28) * 2 - 1, (-1, 1))
+
+
+@pytest.fixture(scope="module")
+def data():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANCOOK_PROFILE", "quick")
+        train, test = fashion_mnist().images, fashion_mnist("test").images
+    return metrics.reference(train[:1500], test[:400])
+
+
+def test_evaluate_tells_copies_from_noise(data):
+    copies = fashion_mnist().images[:1000]
+    noise = torch.randint(256, (1000, 1, 28, 28), dtype=torch.uint8)
+    good, bad = (metrics.evaluate(x, data, "fila").loc["fila"] for x in (copies, noise))
+    assert good["N"] == good["N vecinos"] == 1000
+    assert good["FCD"] < bad["FCD"] and good["KID·10³"] < bad["KID·10³"]
+    assert good["precisión"] == good["exhaustividad"] == 1 and bad["exhaustividad"] < 0.05
+    assert good["memoria"] < 0.01 < 1 < bad["memoria"]
+
+
+def test_evaluate_restores_the_mode_of_the_generator_and_repeats_itself(data):
+    layers = [nn.Linear(5, 784), nn.BatchNorm1d(784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))]
+    G = nn.Sequential(*layers).train()
+    options = {"z_size": 5, "count": 200, "neighbours": 100}
+    rows = [metrics.evaluate(G, data, "G", **options) for _ in range(2)]
+    assert G.training and all(layer.training for layer in layers)
+    assert rows[0].equals(rows[1])
+    assert list(rows[0].index) == ["G"] and rows[0].loc["G", "N"] == 200
