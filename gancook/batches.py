@@ -79,6 +79,21 @@ class Batches:
         low, high = self.scale
         return images.float().mul_((high - low) / 255).add_(low)
 
+    def state_dict(self) -> dict[str, int | bool]:
+        """Lo que fija el orden: con esto y el número de paso se sigue en el lote exacto."""
+        return {
+            "images": len(self.images),
+            "batch_size": self.batch_size,
+            "steps": self.steps,
+            "seed": self.seed,
+            "replacement": self.replacement,
+        }
+
+    def load_state_dict(self, state: dict[str, int | bool]) -> None:
+        """No cambia nada: comprueba que el orden guardado es este, o ``ValueError``."""
+        if state != self.state_dict():
+            raise ValueError(f"Estos lotes son {self.state_dict()} y se guardaron con {state}.")
+
     def _order(self, number: int) -> Tensor:
         generator = torch.Generator().manual_seed(self.seed * _STRIDE + number)
         total, count = len(self.images), self.steps * self.batch_size

@@ -1,5 +1,8 @@
 """Registro del entrenamiento: todo valor de cada paso, sin frenar al dispositivo."""
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -13,6 +16,9 @@ class History:
 
     Args:
         every: pasos entre lecturas; también el grano de :meth:`per_step`.
+
+    Raises:
+        FloatingPointError: al leerlos, si algún valor es NaN o infinito; los conserva.
     """
 
     def __init__(self, every: int = 50):
@@ -41,6 +47,20 @@ class History:
         self._tables.append(table)
         self._pending = []
         self.latest = table[names].mean().to_dict()
+        if not np.isfinite(table[names]).all(axis=None):
+            raise FloatingPointError(_divergence(table, names))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Todo el historial en tensores, para una copia de seguridad."""
+        columns = self.frame().to_dict("series") if self.step else {}
+        values = {name: torch.tensor(column.to_numpy()) for name, column in columns.items()}
+        return {"step": self.step, "every": self.every, "values": values}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Sustituye el historial por el de ``state_dict``."""
+        self.step, self.every, self._pending = state["step"], state["every"], []
+        values = {name: column.numpy() for name, column in state["values"].items()}
+        self._tables = [pd.DataFrame(values)] if values else []
 
     def frame(self) -> pd.DataFrame:
         """Una fila por paso: ``epoch`` y ``step`` (desde 1) y los valores registrados."""
@@ -66,3 +86,13 @@ class History:
         columns = frame.columns.difference(["epoch", "step"], sort=False)
         running = frame[columns].expanding().mean()
         return running.groupby(frame["epoch"]).last()
+
+
+def _divergence(table: pd.DataFrame, names: list[str]) -> str:
+    bad = table[~np.isfinite(table[names]).all(axis=1)].iloc[0]
+    values = ", ".join(f"{name} = {bad[name]:.3g}" for name in names)
+    return (
+        f"El entrenamiento ha divergido en el paso {bad['step']:.0f} (época {bad['epoch']:.0f}): "
+        f"{values}. Prueba con una tasa de aprendizaje menor. Si guardabas copias con Checkpoints, "
+        "load() vuelve a la última buena."
+    )
