@@ -9,8 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from gancook.batches import Batches
 from gancook.history import History
 
 _FORMAT = "gancook 1"
@@ -143,7 +145,7 @@ class Checkpoints:
         if state["parts"].keys() != self.parts.keys():
             return f"guarda {', '.join(state['parts'])} y se piden {', '.join(self.parts)}"
         for name, part in self.parts.items():
-            if _shapes(part) != _shapes(part, state["parts"][name]):
+            if not _fits(part, state["parts"][name]):
                 return f"{name} no coincide"
         return ""
 
@@ -176,12 +178,17 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _shapes(part: Stateful, state: dict[str, Any] | None = None) -> Any:
-    """Lo que no puede cambiar de una parte: formas de una red, grupos de un optimizador…"""
-    state = part.state_dict() if state is None else state
-    if "param_groups" in state:
-        return [len(group["params"]) for group in state["param_groups"]]
-    return {k: v.shape if isinstance(v, Tensor) else v for k, v in state.items()}
+def _fits(part: Stateful, state: dict[str, Any]) -> bool:
+    """Si ``state`` se puede cargar en ``part``: mismas formas, parámetros u orden de los lotes."""
+    if isinstance(part, nn.Module):
+        current = part.state_dict()
+        return {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in current.items()}
+    if isinstance(part, Optimizer):
+        groups = part.state_dict()["param_groups"]
+        return [len(g["params"]) for g in state["param_groups"]] == [
+            len(g["params"]) for g in groups
+        ]
+    return not isinstance(part, Batches) or state == part.state_dict()
 
 
 def _random_state() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pérdidas de la GAN original como funciones puras: logits entran, un escalar sale.
+"""Pérdidas de las GAN como funciones puras: logits entran, un escalar sale.
 
 Un logit es la salida de D antes de la sigmoide: D(x) = σ(logit). ``softplus(t)`` es
 log(1 + eᵗ), de modo que −log σ(t) = softplus(−t) y −log(1 − σ(t)) = softplus(t), sin
@@ -46,3 +46,17 @@ def saturating_loss(fake: Tensor) -> Tensor:
     Fuente: Goodfellow et al. (2014), ec. 1. Se construye en el cuaderno 02, §4.
     """
     return -softplus(fake).mean()
+
+
+def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
+    """Pérdida relativista emparejada: E[softplus(worse − better)].
+
+    La de D es ``relativistic_loss(real, fake)``; la de G, ``relativistic_loss(fake, real)``. Si D
+    no distingue nada valen ln 2 las dos.
+
+    Args:
+        better, worse: logits de la misma forma; el primero debería ser el mayor.
+
+    Fuente: Jolicoeur-Martineau (2019). Se construye en el cuaderno 03, §8.
+    """
+    return softplus(worse - better).mean()

@@ -1,6 +1,7 @@
 """El bucle de entrenamiento de una GAN: un paso de D, un paso de G, y alrededor ``fit``."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from fastprogress import master_bar, progress_bar
@@ -84,6 +85,70 @@ def generator_step(
     g_loss.backward(inputs=list(G.parameters()))  # atraviesa D sin calcular el de sus pesos
     optimizer.step()
     return {"g_loss": g_loss.detach()}  # sin el grafo, que si no se quedaría en memoria
+
+
+@dataclass
+class AdversarialSteps:
+    """Los dos pasos de una iteración, con un único lote falso.
+
+    D aprende del lote falso y después aprende G de ese mismo lote: se ahorra una pasada de G.
+    Uso: ``fit(batches, steps.discriminator_step, steps.generator_step, …)``.
+
+    Args:
+        D, G: discriminador (da logits) y generador.
+        d_optimizer, g_optimizer: los de sus parámetros.
+        d_loss: función (logits reales, logits falsos) → escalar.
+        g_loss: función (logits falsos) → escalar; con ``paired``, (falsos, reales).
+        z_size: números por vector de ruido.
+        paired: si la pérdida de G compara lo falso con lo real, como las relativistas.
+        penalty: función (D, reales, falsas) → escalar que se suma a la pérdida de D.
+        every: la penalización se calcula una de cada ``every`` veces, multiplicada por ``every``
+            (Karras et al., 2020).
+        step: iteraciones dadas; de ella depende cuándo se penaliza.
+
+    Se construye en el cuaderno 03, §7.
+    """
+
+    D: nn.Module
+    G: nn.Module
+    d_optimizer: Optimizer
+    g_optimizer: Optimizer
+    d_loss: Callable[[Tensor, Tensor], Tensor]
+    g_loss: Callable[..., Tensor]
+    z_size: int
+    paired: bool = False
+    penalty: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
+    every: int = 1
+    step: int = 0
+
+    def discriminator_step(self, real: Tensor) -> Logs:
+        self.fake = self.G(torch.randn(len(real), self.z_size, device=real.device))
+        fake = self.fake.detach()  # aquí solo aprende D; el grafo de G espera a generator_step
+        d_loss = total = self.d_loss(self.D(real), self.D(fake))
+        if self.penalty is not None and self.step % self.every == 0:
+            total = d_loss + self.every * self.penalty(self.D, real, fake)
+        self.step += 1
+        self.d_optimizer.zero_grad()
+        total.backward()
+        self.d_optimizer.step()
+        return {"d_loss": d_loss.detach()}  # sin el grafo, que si no se quedaría en memoria
+
+    def generator_step(self, real: Tensor) -> Logs:
+        logits = [self.D(self.fake)]
+        if self.paired:
+            with torch.no_grad():  # lo real no depende de G
+                logits.append(self.D(real))
+        g_loss = self.g_loss(*logits)
+        self.g_optimizer.zero_grad()
+        g_loss.backward(inputs=list(self.G.parameters()))  # sin calcular el de los pesos de D
+        self.g_optimizer.step()
+        return {"g_loss": g_loss.detach()}  # sin el grafo
+
+    def state_dict(self) -> dict[str, int]:
+        return {"step": self.step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.step = state["step"]
 
 
 def fit(
