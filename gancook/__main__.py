@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"gancook: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("gancook: interrumpido; no se ha escrito nada.", file=sys.stderr)
+        print("Interrumpido: no se ha escrito nada.", file=sys.stderr)
         return 130
     return 0
 

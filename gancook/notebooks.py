@@ -1,9 +1,12 @@
 """Ejecuta un cuaderno de arriba abajo, le pone su sello y extrae su imagen de portada."""
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import os
 import re
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -18,7 +21,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class NotebookFailed(RuntimeError):
-    """Una celda lanzó un error; el mensaje dice cuál y por qué."""
+    """El cuaderno no llegó al final; el mensaje dice en qué celda y por qué."""
 
 
 def find(number: str, folder: Path) -> Path:
@@ -42,7 +45,8 @@ def execute(path: Path) -> NotebookNode:
         El cuaderno con sus salidas; el archivo no se toca.
 
     Raises:
-        NotebookFailed: en la primera celda que falle.
+        NotebookFailed: en la primera celda que falle, o si el núcleo se cierra solo.
+        KeyboardInterrupt: si se interrumpe, muera antes el núcleo o quien lo espera.
     """
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
@@ -56,16 +60,45 @@ def execute(path: Path) -> NotebookNode:
     )
     started = time.perf_counter()
     try:
-        client.execute()
+        asyncio.run(_execute(client))
     except CellExecutionError as error:
+        if error.ename == "KeyboardInterrupt":  # la señal llegó también al núcleo
+            raise KeyboardInterrupt from None
         index, cell = _failed_cell(notebook)
         source = "\n".join(f"    {line}" for line in cell.source.splitlines())
         reason = _ANSI.sub("", f"{error.ename}: {error.evalue}")
         raise NotebookFailed(
             f"{path.name}, celda de código {index}:\n\n{source}\n\n{reason}"
         ) from error
+    except RuntimeError as error:
+        number = client.code_cells_executed
+        where = f"ejecutando la celda de código {number}" if number else f"al arrancar ({error})"
+        raise NotebookFailed(
+            f"{path.name}: el núcleo de Python se cerró {where}. Lo más corriente es que falte "
+            "memoria: cierra otros programas o elige un perfil menor con --profile."
+        ) from error
     print(f"{path.name}: {(time.perf_counter() - started) / 60:.1f} minutos")
     return notebook
+
+
+async def _execute(client: NotebookClient) -> None:
+    """``client.async_execute`` con nuestro Ctrl-C: el de nbclient acaba en DeadKernelError."""
+    loop = asyncio.get_running_loop()
+    interruption, execution = loop.create_future(), loop.create_task(client.async_execute())
+    await asyncio.sleep(0)  # nbclient instala aquí su manejador; el nuestro lo sustituye
+    with contextlib.suppress(RuntimeError):  # en Windows no hay: llega un KeyboardInterrupt
+        loop.add_signal_handler(
+            signal.SIGINT, lambda: interruption.done() or interruption.set_result(None)
+        )
+    await asyncio.wait({execution, interruption}, return_when=asyncio.FIRST_COMPLETED)
+    if not interruption.done():
+        return execution.result()
+    client.shutdown_kernel = "immediate"
+    execution.cancel()
+    await asyncio.gather(execution, return_exceptions=True)
+    if client.km is not None and client.km.has_kernel:  # se interrumpió mientras arrancaba
+        await client.km.shutdown_kernel(now=True)
+    raise KeyboardInterrupt
 
 
 def code_hash(notebook: NotebookNode) -> str:

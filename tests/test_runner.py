@@ -1,5 +1,12 @@
 """La orden ``python -m gancook``: ejecutar cuadernos y listar datos."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -7,6 +14,12 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from gancook import notebooks
 from gancook.__main__ import main
 
+SLEEPS = """
+import os, time, pathlib
+pathlib.Path("a_medias").write_text(str(os.getpid()))
+os.replace("a_medias", "durmiendo")
+time.sleep(600)
+"""
 PIXEL = "from IPython.display import Image, display\ndisplay(Image(data=bytes({}), format='png'))"
 
 
@@ -60,6 +73,50 @@ def test_failing_cell_is_named_and_nothing_is_written(folder, capsys):
     assert "celda de código 2" in message
     assert "raise ValueError" in message and "ValueError: así no" in message
     assert source.read_bytes() == original
+
+
+def only_the_client(client, kernel):
+    os.kill(client, signal.SIGINT)
+
+
+def the_group_when_the_kernel_is_dead(client, kernel):
+    os.kill(kernel, signal.SIGKILL)
+    os.killpg(client, signal.SIGINT)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="las señales a un grupo son de POSIX")
+@pytest.mark.parametrize("interrupt", [only_the_client, the_group_when_the_kernel_is_dead])
+def test_interruption_ends_with_one_line_whoever_dies_first(folder, interrupt):
+    source = write(folder, "95_duerme.ipynb", SLEEPS)
+    original, marker = source.read_bytes(), folder / "durmiendo"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gancook", "run", "95", "--in-place"],
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(Path(notebooks.__file__).parent.parent)},
+    )  # fmt: skip
+    while not marker.exists() and process.poll() is None:
+        time.sleep(0.02)
+    kernel = int(marker.read_text())
+    interrupt(process.pid, kernel)
+    assert process.communicate()[1] == "Interrumpido: no se ha escrito nada.\n"
+    assert process.returncode == 130
+    assert source.read_bytes() == original
+    with pytest.raises(ProcessLookupError):  # tampoco queda el núcleo
+        os.kill(kernel, 0)
+
+
+def test_interruption_that_reaches_the_cell_is_not_a_failure(folder, capsys):
+    write(folder, "97_señal.ipynb", "raise KeyboardInterrupt")
+    assert main(["run", "97", "--in-place"]) == 130
+    assert capsys.readouterr().err == "Interrumpido: no se ha escrito nada.\n"
+
+
+def test_kernel_that_dies_alone_is_not_an_interruption(folder, capsys):
+    write(folder, "96_muere.ipynb", "1", "import os; os._exit(9)")
+    assert main(["run", "96", "--in-place"]) == 1
+    message = capsys.readouterr().err
+    assert "se cerró ejecutando la celda de código 2" in message and "memoria" in message
+    assert "Traceback" not in message
 
 
 def test_unknown_notebook_lists_the_ones_there_are(folder, capsys):
