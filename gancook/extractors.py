@@ -88,7 +88,7 @@ def load_classifier(
 
 
 @torch.no_grad()
-def extract(classifier: FashionClassifier, images: Tensor, batch_size: int = 1000) -> Features:
+def extract(classifier: FashionClassifier, images: Tensor, batch_size: int = 250) -> Features:
     """Las tres capas para un conjunto entero de bytes (N, 1, 28, 28), por lotes, en la CPU."""
     device = next(classifier.parameters()).device
     parts = [classifier.stages(part.to(device)) for part in images.split(batch_size)]
