@@ -31,7 +31,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     Fuente: Heusel et al. (2017). Cuaderno 07, §4.
     """
     check_features(real, fake, minimum=real.shape[-1] + 1)
-    metric = FrechetInceptionDistance(feature=_Given(real.shape[1]))
+    metric = FrechetInceptionDistance(feature=_given(real.shape[1]))
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
     return metric.compute().item()
@@ -51,7 +51,7 @@ def kernel_distance(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # avisa de que guarda lo que recibe
         metric = KernelInceptionDistance(
-            _Given(real.shape[1]), subsets=subsets, subset_size=subset_size
+            _given(real.shape[1]), subsets=subsets, subset_size=subset_size
         )
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
@@ -73,7 +73,7 @@ def inception_score(logits: Tensor, splits: int = 10) -> float:
         raise ValueError("Parecen probabilidades (suman 1): inception_score espera los logits.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # guarda lo que recibe, y un grupo no varía
-        metric = InceptionScore(_Given(logits.shape[1]), splits=splits, normalize=False)
+        metric = InceptionScore(_given(logits.shape[1]), splits=splits, normalize=False)
         metric.update(logits.double())
         return metric.compute()[0].item()
 
@@ -186,7 +186,7 @@ def evaluate(
         data: referencia preparada con :func:`reference`.
         name: rótulo de la fila.
         count: imágenes generadas; con otro N las cifras no se comparan.
-        neighbours: cuántas se usan en las métricas de vecinos.
+        neighbours: cuántas en las métricas de vecinos; los subconjuntos de la KID, hasta 1000.
         seed: semilla del ruido y de los subconjuntos.
 
     Se construye en el cuaderno 07, §9.
@@ -203,7 +203,7 @@ def evaluate(
         "N": len(images),
         "N vecinos": n,
         "FCD": frechet_distance(data.train.deep, fake.deep),
-        "KID·10³": 1e3 * kernel_distance(data.train.deep, fake.deep, min(1000, len(images)))[0],
+        "KID·10³": 1e3 * kernel_distance(data.train.deep, fake.deep, min(1000, n))[0],
         "IS": inception_score(fake.logits),
         "precisión": precision,
         "exhaustividad": recall,
@@ -230,20 +230,16 @@ def sample(
     training = getattr(generator, "training", False)
     if training:
         generator.eval()
-    sizes = [len(part) for part in torch.arange(count).split(1000)]
-    images = torch.cat([generator(torch.randn(n, z_size, device=device)).cpu() for n in sizes])
+    noise = torch.randn(count, z_size, device=device)
+    images = torch.cat([generator(z).cpu() for z in noise.split(250)])
     if training:
         generator.train()
     check_scale(images, scale)
     return to_uint8(images, scale)
 
 
-class _Given(nn.Module):
-    """Extractor identidad: las características ya están calculadas."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
+def _given(num_features: int) -> nn.Module:
+    """Extractor identidad para torchmetrics: las características ya están calculadas."""
+    identity = nn.Identity()
+    identity.num_features = num_features
+    return identity
