@@ -21,15 +21,15 @@ def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:
 def check_scale(images: Tensor, scale: tuple[float, float]) -> None:
     """Lanza ``ValueError`` si hay NaN o si los píxeles no parecen vivir en ``scale``.
 
-    Falla si más de la cuarta parte se sale (con un 10 % de margen) o si nadie baja del primer
-    cuarto del intervalo: los síntomas de confundir [0, 1] con [−1, 1].
+    Falla si más de la cuarta parte se sale (con un 10 % de margen) o si nadie baja del centro del
+    intervalo: los síntomas de confundir [0, 1] con [−1, 1].
     """
     low, high = scale
     unit = (images - low) / (high - low)
     if not images.isfinite().all():
         raise ValueError("El generador da NaN o infinitos: el entrenamiento ha divergido.")
     outside = ((unit < -0.1) | (unit > 1.1)).float().mean().item()
-    if outside > 0.25 or unit.min() > 0.25:
+    if outside > 0.25 or unit.min() >= 0.5:
         raise ValueError(
             f"Los píxeles van de {images.min():.2f} a {images.max():.2f} y no encajan en "
             f"scale={scale}. Con tanh, scale=(-1, 1); con sigmoide o datos en [0, 1], scale=(0, 1)."
