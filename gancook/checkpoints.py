@@ -108,7 +108,7 @@ class Checkpoints:
             part.load_state_dict(state["parts"][name])
         history.load_state_dict(state["history"])
         _restore_random(state["random"])
-        print(f"Se reanuda en el paso {history.step} ({paths[-1]}).")
+        print(f"Se reanuda en el paso {history.step}, de {paths[-1].name}.")
         return history
 
     def _claim(self) -> None:

@@ -33,8 +33,21 @@ class MixedPrecision(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network.to(device, memory_format=torch.channels_last)
+        for module in network.modules():
+            if isinstance(module, nn.Flatten):
+                module.register_forward_pre_hook(_keep_layout)
         self.enabled = has_bf16(device) if enabled is None else enabled
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.enabled):
             return self.network(x).float()
+
+
+def _keep_layout(module: nn.Module, args: tuple[Tensor]) -> None:
+    """Devuelve el gradiente de un ``Flatten`` en ``channels_last``.
+
+    Llegaría en el otro orden, y en CPU derivar una ReLU con dos órdenes mezclados es veinte veces
+    más lento.
+    """
+    if args[0].requires_grad and args[0].ndim == 4:
+        args[0].register_hook(lambda g: g.contiguous(memory_format=torch.channels_last))

@@ -87,6 +87,18 @@ def generator_step(
     return {"g_loss": g_loss.detach()}  # sin el grafo, que si no se quedaría en memoria
 
 
+def update(optimizer: Optimizer, loss: Tensor) -> None:
+    """Un paso del optimizador, calculando solo el gradiente de sus propios parámetros.
+
+    En el paso de G, el gradiente atraviesa D sin gastar en el de los pesos de D.
+
+    Se construye en el cuaderno 03, §7.
+    """
+    optimizer.zero_grad()
+    loss.backward(inputs=[p for group in optimizer.param_groups for p in group["params"]])
+    optimizer.step()
+
+
 @dataclass
 class AdversarialSteps:
     """Los dos pasos de una iteración, con un único lote falso.
@@ -100,6 +112,8 @@ class AdversarialSteps:
         d_loss: función (logits reales, logits falsos) → escalar.
         g_loss: función (logits falsos) → escalar; con ``paired``, (falsos, reales).
         z_size: números por vector de ruido.
+        joint: pasar lo real y lo falso por D en un solo lote; es más rápido y da lo mismo, salvo
+            que D tenga BN, que entonces mezcla sus estadísticas.
         paired: si la pérdida de G compara lo falso con lo real, como las relativistas.
         penalty: función (D, reales, falsas) → escalar que se suma a la pérdida de D.
         every: la penalización se calcula una de cada ``every`` veces, multiplicada por ``every``
@@ -116,6 +130,7 @@ class AdversarialSteps:
     d_loss: Callable[[Tensor, Tensor], Tensor]
     g_loss: Callable[..., Tensor]
     z_size: int
+    joint: bool = False
     paired: bool = False
     penalty: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
     every: int = 1
@@ -124,13 +139,15 @@ class AdversarialSteps:
     def discriminator_step(self, real: Tensor) -> Logs:
         self.fake = self.G(torch.randn(len(real), self.z_size, device=real.device))
         fake = self.fake.detach()  # aquí solo aprende D; el grafo de G espera a generator_step
-        d_loss = total = self.d_loss(self.D(real), self.D(fake))
+        if self.joint:
+            logits = self.D(torch.cat([real, fake])).chunk(2)
+        else:
+            logits = self.D(real), self.D(fake)
+        d_loss = total = self.d_loss(*logits)
         if self.penalty is not None and self.step % self.every == 0:
             total = d_loss + self.every * self.penalty(self.D, real, fake)
         self.step += 1
-        self.d_optimizer.zero_grad()
-        total.backward()
-        self.d_optimizer.step()
+        update(self.d_optimizer, total)
         return {"d_loss": d_loss.detach()}  # sin el grafo, que si no se quedaría en memoria
 
     def generator_step(self, real: Tensor) -> Logs:
@@ -139,9 +156,7 @@ class AdversarialSteps:
             with torch.no_grad():  # lo real no depende de G
                 logits.append(self.D(real))
         g_loss = self.g_loss(*logits)
-        self.g_optimizer.zero_grad()
-        g_loss.backward(inputs=list(self.G.parameters()))  # sin calcular el de los pesos de D
-        self.g_optimizer.step()
+        update(self.g_optimizer, g_loss)
         return {"g_loss": g_loss.detach()}  # sin el grafo
 
     def state_dict(self) -> dict[str, int]:

@@ -35,10 +35,11 @@ def real_batch():
     return torch.linspace(-1, 1, 8 * 16).reshape(8, 1, 4, 4)
 
 
-def test_is_the_two_steps_of_notebook_02_with_the_same_noise():
+@pytest.mark.parametrize("joint", [False, True])
+def test_is_the_two_steps_of_notebook_02_with_the_same_noise(joint):
     D, G = networks()
     D2, G2 = copy.deepcopy(D), copy.deepcopy(G)
-    steps, real = make_steps(D, G, Adam), real_batch()
+    steps, real = make_steps(D, G, Adam, joint=joint), real_batch()
     d_optimizer, g_optimizer = Adam(D2.parameters(), 0.1), Adam(G2.parameters(), 0.1)
     for seed in range(3):
         torch.manual_seed(seed)

@@ -1,0 +1,88 @@
+"""Cuánto más deprisa entrena gancook que los bucles publicados: ``python tests/bench``.
+
+Mismas redes y mismo lote en los dos lados. Se alternan uno y otro, así que comparten lo que la
+máquina esté haciendo, y se imprime la mediana de los cocientes con su mínimo y su máximo.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+from published import CASES, Case
+
+from gancook import get_device
+from gancook.batches import Batches
+from gancook.losses import discriminator_loss, non_saturating_loss
+from gancook.precision import MixedPrecision, has_bf16
+from gancook.training import AdversarialSteps
+
+ROUNDS = 7
+SECONDS = 2.0  # lo que dura cada medida del bucle publicado, más o menos
+
+
+def fast_loop(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[int], None]:
+    """El mismo entrenamiento con lo que ofrece gancook."""
+    networks = case.networks(sigmoid=False)
+    G, D = (MixedPrecision(n, device, None if case.bf16 else False) for n in networks)
+    d_optimizer, g_optimizer = (
+        torch.optim.Adam(n.parameters(), case.lr, case.betas, fused=True) for n in (D, G)
+    )
+    steps = AdversarialSteps(
+        D,
+        G,
+        d_optimizer,
+        g_optimizer,
+        discriminator_loss,
+        non_saturating_loss,
+        case.z_size,
+        joint=case.joint,
+    )
+    batches = Batches(
+        images, case.batch, scale=case.scale, device=device, replacement=True, steps=1
+    )
+
+    def run(count: int) -> None:
+        for number in range(count):
+            for real in batches.epoch(number):
+                d_logs, g_logs = steps.discriminator_step(real), steps.generator_step(real)
+        float(d_logs["d_loss"] + g_logs["g_loss"])  # como History: una lectura para todos
+
+    return run
+
+
+def clock(run: Callable[[int], None], count: int) -> float:
+    start = time.perf_counter()
+    run(count)
+    return count / (time.perf_counter() - start)
+
+
+def compare(case: Case, device: torch.device) -> dict[str, object]:
+    images = torch.randint(0, 256, (4096, *case.shape), dtype=torch.uint8)
+    threads = torch.get_num_threads()
+    slow, fast = case.loop(images, device), fast_loop(case, images, device)
+    slow(3), fast(3)  # calentamiento
+    count = max(3, int(SECONDS * clock(slow, 5)))
+    pairs = []
+    for _ in range(ROUNDS):
+        theirs = clock(slow, count)
+        torch.set_num_threads(case.threads or threads)
+        pairs.append((theirs, clock(fast, count)))
+        torch.set_num_threads(threads)
+    ratios = [theirs_ours[1] / theirs_ours[0] for theirs_ours in pairs]
+    theirs, ours = (statistics.median(column) * case.batch for column in zip(*pairs, strict=True))
+    return {
+        "publicado (imágenes/s)": round(theirs),
+        "gancook (imágenes/s)": round(ours),
+        "veces más rápido": round(statistics.median(ratios), 2),
+        "mínimo": round(min(ratios), 2),
+        "máximo": round(max(ratios), 2),
+    }
+
+
+if __name__ == "__main__":
+    device = get_device()
+    print(f"torch {torch.__version__} · {device} · {torch.get_num_threads()} hilos · "
+          f"bf16: {'sí' if has_bf16(device) else 'no'}")  # fmt: skip
+    print(pd.DataFrame({case.name: compare(case, device) for case in CASES}).T.to_string())
