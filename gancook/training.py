@@ -226,6 +226,12 @@ class Snapshots:
         if history.step in self.steps:
             self._take(history.step)
 
+    def state_dict(self) -> dict[int, Tensor]:
+        return dict(self.images)
+
+    def load_state_dict(self, state: dict[int, Tensor]) -> None:
+        self.images = dict(state)
+
     @torch.no_grad()
     def _take(self, step: int) -> None:
         training = self.G.training

@@ -182,6 +182,16 @@ def test_snapshots_keep_the_same_noise_and_the_mode_of_g():
     torch.testing.assert_close(snapshots.images[0], initial(z))
     torch.testing.assert_close(snapshots.images[16], G(z))
     assert G.training and not snapshots.images[16].requires_grad
+    other = Snapshots(G, z, steps=[24])
+    other.load_state_dict(snapshots.state_dict())
+    fit(batches, d_step, g_step, 3, hook=other, history=_at_step(16))
+    assert list(other.images) == [0, 8, 16, 24]
+
+
+def _at_step(step):
+    history = History()
+    history.step = step
+    return history
 
 
 def test_init_weights_has_the_published_statistics():

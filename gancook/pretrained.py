@@ -1,0 +1,62 @@
+"""El generador que acompaña al recetario: ropa inventada en un segundo, sin entrenar nada."""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from gancook.data import model
+
+
+def dcgan_generator() -> nn.Sequential:
+    """Generador convolucional de 919 681 parámetros: z (B, 100) → (B, 1, 28, 28) en [−1, 1].
+
+    Fuente: Radford, Metz y Chintala (2016), con una convolución más a 7×7. Se construye en el
+    cuaderno 03, §8.
+    """
+    return nn.Sequential(
+        nn.Linear(100, 6272, bias=False),
+        nn.BatchNorm1d(6272),
+        nn.ReLU(),
+        nn.Unflatten(1, (128, 7, 7)),
+        nn.Conv2d(128, 128, 3, 1, 1, bias=False),
+        nn.BatchNorm2d(128),
+        nn.ReLU(),
+        nn.ConvTranspose2d(128, 64, 4, 2, 1, bias=False),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.ConvTranspose2d(64, 1, 4, 2, 1),
+        nn.Tanh(),
+    )
+
+
+def load_generator(
+    path: Path | str | None = None, device: torch.device | str = "cpu"
+) -> nn.Sequential:
+    """El generador de FashionMNIST ya entrenado, congelado y en modo ``eval``.
+
+    Uso: ``images = load_generator()(torch.randn(40, 100))``, (40, 1, 28, 28) en [−1, 1].
+
+    Args:
+        path: otro archivo safetensors de :func:`dcgan_generator`; sin él, el que va incluido.
+        device: dónde se carga.
+
+    Raises:
+        FileNotFoundError: si el archivo no está.
+        ValueError: si no es un archivo de este generador.
+
+    Se entrena en el cuaderno 03, §8; su ficha está en ``data/models/README.md``.
+    """
+    path = model("fashion_mnist_generator.safetensors") if path is None else Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"No está {path}: ejecuta el cuaderno 03 o no indiques ruta.")
+    network = dcgan_generator()
+    try:
+        network.load_state_dict(load_file(path))  # de fp16 a fp32
+    except Exception as error:  # safetensors y torch lanzan cada uno los suyos
+        raise ValueError(
+            f"{path.name} no contiene los pesos de dcgan_generator. Guárdalos con "
+            "safetensors.torch.save_file(red.state_dict(), ruta), como en el cuaderno 03, §10."
+        ) from error
+    return network.to(device).eval().requires_grad_(False)
