@@ -25,7 +25,7 @@ SECONDS = 2.0  # lo que dura cada medida del bucle publicado, más o menos
 def fast_loop(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[int], None]:
     """El mismo entrenamiento con lo que ofrece gancook."""
     networks = case.networks(sigmoid=False)
-    G, D = (MixedPrecision(n, device, None if case.bf16 else False) for n in networks)
+    G, D = (MixedPrecision(n, device) if case.bf16 else n.to(device) for n in networks)
     d_optimizer, g_optimizer = (
         torch.optim.Adam(n.parameters(), case.lr, case.betas, fused=True) for n in (D, G)
     )
@@ -60,16 +60,10 @@ def clock(run: Callable[[int], None], count: int) -> float:
 
 def compare(case: Case, device: torch.device) -> dict[str, object]:
     images = torch.randint(0, 256, (4096, *case.shape), dtype=torch.uint8)
-    threads = torch.get_num_threads()
     slow, fast = case.loop(images, device), fast_loop(case, images, device)
     slow(3), fast(3)  # calentamiento
     count = max(3, int(SECONDS * clock(slow, 5)))
-    pairs = []
-    for _ in range(ROUNDS):
-        theirs = clock(slow, count)
-        torch.set_num_threads(case.threads or threads)
-        pairs.append((theirs, clock(fast, count)))
-        torch.set_num_threads(threads)
+    pairs = [(clock(slow, count), clock(fast, count)) for _ in range(ROUNDS)]
     ratios = [theirs_ours[1] / theirs_ours[0] for theirs_ours in pairs]
     theirs, ours = (statistics.median(column) * case.batch for column in zip(*pairs, strict=True))
     return {

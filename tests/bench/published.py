@@ -26,7 +26,6 @@ class Case:
     make_loop: Callable[..., Loop]
     joint: bool = True  # si su D recibe lo real y lo falso en un solo lote
     bf16: bool = True  # en capas tan pequeñas como las del perceptrón, convertir no compensa
-    threads: int | None = None  # los que usa gancook; sin él, los de PyTorch por omisión
 
     def loop(self, images: Tensor, device: torch.device) -> Loop:
         low, high = self.scale
@@ -145,7 +144,7 @@ def _forever(loader):
 S2 = {"batch": 32, "shape": (1, 28, 28), "lr": 3e-4, "betas": (0.9, 0.999), "make_loop": s2_loop}
 CASES = [
     Case("S2, DCGAN-28", s2_networks, z_size=100, scale=(-1, 1), **S2),
-    Case("S2, perceptrón", mlp_networks, z_size=30, scale=(0, 1), bf16=False, threads=1, **S2),
+    Case("S2, perceptrón", mlp_networks, z_size=30, scale=(0, 1), bf16=False, **S2),
     Case(
         "PyTorch, DCGAN-64", dcgan64_networks, z_size=100, batch=128, shape=(3, 64, 64),
         scale=(-1, 1), lr=2e-4, betas=(0.5, 0.999), make_loop=pytorch_loop, joint=False,
