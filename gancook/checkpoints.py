@@ -34,7 +34,7 @@ class Checkpoints:
     Args:
         folder: carpeta de este entrenamiento y de ningún otro.
         every: pasos entre copias.
-        keep: cuántas se conservan; al escribir una se borra la más antigua.
+        keep: cuántas se conservan hasta el paso actual; al escribir una se borra la más antigua.
         settings: ajustes que han de coincidir al reanudar (tasas, nombre de la pérdida…).
         parts: objetos con ``state_dict`` y ``load_state_dict``; los lotes también.
 
@@ -81,7 +81,8 @@ class Checkpoints:
                 )
         path = self.folder / f"paso_{history.step:09d}.pt"
         _write(state, path)
-        for old in self._paths()[: -self.keep]:
+        until_now = [old for old in self._paths() if _step(old) <= history.step]
+        for old in until_now[: -self.keep]:
             old.unlink()
         return path
 
@@ -99,11 +100,11 @@ class Checkpoints:
             paths = [path for path in paths if _step(path) <= step]
             if not paths or _step(paths[-1]) != step:
                 raise FileNotFoundError(f"No hay copia del paso {step} en {self.folder}.")
-        self._is_ours = True
         history = History()
-        if not paths:
+        state = self._read(paths) if paths else None
+        self._is_ours = True  # solo si se han podido leer: lo que no se entiende no se pisa
+        if state is None:
             return history
-        state = self._read(paths)
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])
         history.load_state_dict(state["history"])

@@ -91,10 +91,8 @@ def whole(tmp_path_factory):
 def test_a_resumed_run_has_the_same_bits_as_a_whole_one(tmp_path, whole, every, stop):
     Game(tmp_path, every).train(stop=stop)
     other = Game(tmp_path, every)
-    seed_everything(99)  # la copia manda sobre el azar que haya
-    if every > stop:
-        seed_everything(0)
-        other = Game(tmp_path, every)
+    if every <= stop:
+        seed_everything(99)  # la copia manda sobre el azar que haya
     history = other.checkpoints.load()
     assert history.step == stop - stop % every
     history = other.train(history)
@@ -192,6 +190,25 @@ def test_copies_that_were_not_loaded_are_never_overwritten(tmp_path):
     with pytest.raises(FileExistsError, match="load"):
         Game(tmp_path, every=8).train()
     assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_copies_that_could_not_be_loaded_are_never_overwritten(tmp_path):
+    Game(tmp_path, every=8).train()
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    game = Game(tmp_path, every=8, settings={"lr": 2})
+    with pytest.raises(ValueError, match="otro entrenamiento"):
+        game.checkpoints.load()
+    with pytest.raises(FileExistsError, match="elige otra carpeta"):
+        game.train()
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_going_back_to_an_older_copy_keeps_what_is_written_from_there(tmp_path):
+    Game(tmp_path, every=8).train()
+    game = Game(tmp_path, every=1)
+    game.train(game.checkpoints.load(step=8), stop=13)
+    steps = [int(p.stem.removeprefix("paso_")) for p in sorted(tmp_path.iterdir())]
+    assert steps == [11, 12, 13, 16, 24]
 
 
 def test_nothing_with_nans_is_saved(tmp_path):
