@@ -7,6 +7,7 @@ máquina esté haciendo, y se imprime la mediana de los cocientes con su mínimo
 import statistics
 import time
 from collections.abc import Callable
+from itertools import chain, count, islice
 
 import pandas as pd
 import torch
@@ -39,32 +40,31 @@ def fast_loop(case: Case, images: torch.Tensor, device: torch.device) -> Callabl
         case.z_size,
         joint=case.joint,
     )
-    batches = Batches(
-        images, case.batch, scale=case.scale, device=device, replacement=True, steps=1
-    )
+    batches = Batches(images, case.batch, scale=case.scale, device=device)
+    stream = chain.from_iterable(batches.epoch(number) for number in count())
 
-    def run(count: int) -> None:
-        for number in range(count):
-            for real in batches.epoch(number):
-                d_logs, g_logs = steps.discriminator_step(real), steps.generator_step(real)
+    def run(iterations: int) -> None:
+        for real in islice(stream, iterations):
+            d_logs, g_logs = steps.discriminator_step(real), steps.generator_step(real)
         float(d_logs["d_loss"] + g_logs["g_loss"])  # como History: una lectura para todos
 
     return run
 
 
-def clock(run: Callable[[int], None], count: int) -> float:
+def clock(run: Callable[[int], None], iterations: int) -> float:
+    """Iteraciones por segundo."""
     start = time.perf_counter()
-    run(count)
-    return count / (time.perf_counter() - start)
+    run(iterations)
+    return iterations / (time.perf_counter() - start)
 
 
 def compare(case: Case, device: torch.device) -> dict[str, object]:
     images = torch.randint(0, 256, (4096, *case.shape), dtype=torch.uint8)
     slow, fast = case.loop(images, device), fast_loop(case, images, device)
     slow(3), fast(3)  # calentamiento
-    count = max(3, int(SECONDS * clock(slow, 5)))
-    pairs = [(clock(slow, count), clock(fast, count)) for _ in range(ROUNDS)]
-    ratios = [theirs_ours[1] / theirs_ours[0] for theirs_ours in pairs]
+    iterations = max(3, int(SECONDS * clock(slow, 5)))
+    pairs = [(clock(slow, iterations), clock(fast, iterations)) for _ in range(ROUNDS)]
+    ratios = [ours / theirs for theirs, ours in pairs]
     theirs, ours = (statistics.median(column) * case.batch for column in zip(*pairs, strict=True))
     return {
         "publicado (imágenes/s)": round(theirs),
