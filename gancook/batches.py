@@ -70,9 +70,8 @@ class Batches:
         """Lotes float32 (B, C, H, W) de la época ``number``, desde el lote ``start``."""
         order = self._order(number)
         for i in range(start, self.steps):
-            yield self.normalize(
-                self.images[order[i * self.batch_size : (i + 1) * self.batch_size]]
-            )
+            chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
+            yield self.normalize(self.images.index_select(0, chosen))
 
     def normalize(self, images: Tensor) -> Tensor:
         """Bytes uint8 a float32 en el intervalo ``scale``; conserva la forma."""

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
+import numpy as np
 import torch
+from fastprogress import master_bar, progress_bar
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -24,16 +27,20 @@ class Case:
     lr: float
     betas: tuple[float, float]
     make_loop: Callable[..., Loop]
+    logits: bool = False  # si su D acaba sin sigmoide
+    logged: int = 0  # pérdidas que ya lleva apuntadas cuando se la empieza a medir
     joint: bool = True  # si su D recibe lo real y lo falso en un solo lote
     bf16: bool = True  # en capas tan pequeñas como las del perceptrón, convertir no compensa
 
     def loop(self, images: Tensor, device: torch.device) -> Loop:
         low, high = self.scale
-        data = TensorDataset(images.float() / 255 * (high - low) + low)
+        labels = torch.zeros(len(images), dtype=torch.long)
+        data = TensorDataset(images.float() / 255 * (high - low) + low, labels)
         loader = DataLoader(data, self.batch, shuffle=True, drop_last=True)
-        G, D = (network.to(device) for network in self.networks(sigmoid=True))
+        G, D = (network.to(device) for network in self.networks(sigmoid=not self.logits))
         optimizers = [torch.optim.Adam(n.parameters(), self.lr, self.betas) for n in (D, G)]
-        return self.make_loop(loader, D, G, *optimizers, self.z_size, device)
+        criterion = nn.BCEWithLogitsLoss() if self.logits else nn.BCELoss()
+        return self.make_loop(self, loader, D, G, *optimizers, criterion, device)
 
 
 def s2_networks(sigmoid: bool) -> tuple[nn.Module, nn.Module]:
@@ -78,37 +85,45 @@ def dcgan64_networks(sigmoid: bool) -> tuple[nn.Module, nn.Module]:
     return nn.Sequential(*up, nn.Tanh()), nn.Sequential(*down, *[nn.Sigmoid()] * sigmoid)
 
 
-def s2_loop(loader, D, G, d_optimizer, g_optimizer, z_size, device) -> Loop:
-    """Lote concatenado sin ``detach``, interruptores ``eval``/``train``, dos lecturas por paso."""
-    bce, stream = nn.BCELoss(), _forever(loader)
+def s2_loop(case, loader, D, G, d_optimizer, g_optimizer, criterion, device) -> Loop:
+    """Lote concatenado sin ``detach``, interruptores ``eval``/``train``, dos lecturas por paso.
+
+    En cada paso escribe en la barra la media de todas las pérdidas que lleva apuntadas, que es más
+    trabajo cuanto más se ha entrenado.
+    """
+    stream, g_losses, d_losses = _forever(loader), [0.7] * case.logged, [0.7] * case.logged
 
     def run(count: int) -> None:
-        for _ in range(count):
-            real = next(stream).to(device)
-            n = len(real)
-            G.eval()
-            D.train()
-            both = torch.cat([G(torch.randn(n, z_size, device=device)), real])
-            labels = torch.cat([torch.zeros(n, device=device), torch.ones(n, device=device)])
-            d_optimizer.zero_grad()
-            d_loss = bce(D(both).view(-1), labels)
-            d_loss.backward()
-            d_optimizer.step()
-            G.train()
-            D.eval()
-            g_optimizer.zero_grad()
-            fake = G(torch.randn(n, z_size, device=device))
-            g_loss = bce(D(fake).view(-1), torch.ones(n, device=device))
-            g_loss.backward()
-            g_optimizer.step()
-            d_loss.item(), g_loss.item()
+        epochs = master_bar(range(1))
+        for _ in epochs:
+            bar = progress_bar(islice(stream, count), total=count, parent=epochs)
+            for real in bar:
+                n = len(real)
+                G.eval()
+                D.train()
+                both = torch.cat([G(torch.randn(n, case.z_size).to(device)), real.to(device)])
+                labels = torch.cat([torch.zeros(n), torch.ones(n)]).view(-1, 1).to(device)
+                d_optimizer.zero_grad()
+                d_loss = criterion(D(both), labels)
+                d_loss.backward()
+                d_optimizer.step()
+                d_losses.append(d_loss.item())
+                G.train()
+                D.eval()
+                fake = G(torch.randn(n, case.z_size).to(device))
+                g_loss = criterion(D(fake), torch.ones(n).view(-1, 1).to(device))
+                g_optimizer.zero_grad()
+                g_loss.backward()
+                g_optimizer.step()
+                g_losses.append(g_loss.item())
+                bar.comment = f"G {np.mean(g_losses):.5f} D {np.mean(d_losses):.5f}"
 
     return run
 
 
-def pytorch_loop(loader, D, G, d_optimizer, g_optimizer, z_size, device) -> Loop:
+def pytorch_loop(case, loader, D, G, d_optimizer, g_optimizer, criterion, device) -> Loop:
     """Dos pasadas de D con su ``backward``, G con el mismo lote falso, cinco lecturas por paso."""
-    bce, stream = nn.BCELoss(), _forever(loader)
+    stream = _forever(loader)
 
     def run(count: int) -> None:
         for _ in range(count):
@@ -116,18 +131,18 @@ def pytorch_loop(loader, D, G, d_optimizer, g_optimizer, z_size, device) -> Loop
             real = next(stream).to(device)
             label = torch.full((len(real),), 1.0, device=device)
             output = D(real).view(-1)
-            real_loss = bce(output, label)
+            real_loss = criterion(output, label)
             real_loss.backward()
             d_x = output.mean().item()
-            fake = G(torch.randn(len(real), z_size, device=device))
+            fake = G(torch.randn(len(real), case.z_size, device=device))
             output = D(fake.detach()).view(-1)
-            fake_loss = bce(output, label.fill_(0.0))
+            fake_loss = criterion(output, label.fill_(0.0))
             fake_loss.backward()
             d_g_z1 = output.mean().item()
             d_optimizer.step()
             G.zero_grad()
             output = D(fake).view(-1)
-            g_loss = bce(output, label.fill_(1.0))
+            g_loss = criterion(output, label.fill_(1.0))
             g_loss.backward()
             g_optimizer.step()
             (real_loss + fake_loss).item(), g_loss.item(), d_x, d_g_z1, output.mean().item()
@@ -137,14 +152,17 @@ def pytorch_loop(loader, D, G, d_optimizer, g_optimizer, z_size, device) -> Loop
 
 def _forever(loader):
     while True:
-        for (images,) in loader:
+        for images, _ in loader:
             yield images
 
 
+HALFWAY = 30 * 1875 // 2  # el paso medio de las 30 épocas de S2: cuesta lo que cuestan de media
 S2 = {"batch": 32, "shape": (1, 28, 28), "lr": 3e-4, "betas": (0.9, 0.999), "make_loop": s2_loop}
+PERCEPTRON = {"z_size": 30, "scale": (0, 1), "logits": True, "bf16": False, **S2}
 CASES = [
-    Case("S2, DCGAN-28", s2_networks, z_size=100, scale=(-1, 1), **S2),
-    Case("S2, perceptrón", mlp_networks, z_size=30, scale=(0, 1), bf16=False, **S2),
+    Case("S2, DCGAN-28", s2_networks, z_size=100, scale=(-1, 1), logged=HALFWAY, **S2),
+    Case("S2, perceptrón", mlp_networks, logged=HALFWAY, **PERCEPTRON),
+    Case("S2, perceptrón, al empezar", mlp_networks, **PERCEPTRON),
     Case(
         "PyTorch, DCGAN-64", dcgan64_networks, z_size=100, batch=128, shape=(3, 64, 64),
         scale=(-1, 1), lr=2e-4, betas=(0.5, 0.999), make_loop=pytorch_loop, joint=False,
