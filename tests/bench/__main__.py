@@ -25,7 +25,11 @@ SECONDS = 2.0  # lo que dura cada medida del bucle publicado, más o menos
 
 
 def fast_loop(case: Case, images: torch.Tensor, device: torch.device) -> Callable[[int], None]:
-    """El mismo entrenamiento con lo que ofrece gancook."""
+    """Las mismas redes y el mismo lote, con lo que ofrece gancook.
+
+    Con ``joint`` y sin alternar ``eval`` y ``train``, la BN de D no ve lo mismo que en el bucle
+    publicado: esto compara velocidades, no calidades.
+    """
     networks = case.networks(sigmoid=False)
     G, D = (MixedPrecision(n, device) if case.bf16 else n.to(device) for n in networks)
     d_optimizer, g_optimizer = (
