@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from gancook.idx import read_idx
+from gancook.data.idx import read_idx
 
 PER_CLASS = {"fashion-mnist": (600, 100), "mnist": (300, 50)}
 

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from gancook import seed_everything
-from gancook.data import ImageData, fashion_mnist
-from gancook.extractors import FashionClassifier
+from gancook.data.sets import ImageData, fashion_mnist
+from gancook.measure.extractors import FashionClassifier
 
 SEED, EPOCHS, BATCH, RATE = 0, 10, 128, 4e-3
 

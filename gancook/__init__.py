@@ -1,16 +1,6 @@
 """gancook: lo que los cuadernos comparten, una vez explicado en uno de ellos."""
 
-__version__ = "0.1.0"
-
-from gancook.session import (
-    get_device,
-    pick,
-    profile,
-    results_dir,
-    seed_everything,
-    setup,
-    stamp,
-)
+from gancook.session import get_device, pick, profile, results_dir, seed_everything, setup, stamp
 
 __all__ = [
     "__version__",

@@ -5,7 +5,8 @@ import os
 import sys
 from pathlib import Path
 
-from gancook import data
+from gancook.data import sets
+from gancook.data.idx import read_idx
 from gancook.session import PROFILES
 
 
@@ -48,17 +49,17 @@ def run(options: argparse.Namespace) -> None:
 
 def show_data(_: argparse.Namespace) -> None:
     """Lista cada conjunto: dónde está y cuántas imágenes tiene, o cómo conseguirlo."""
-    for spec in data.IDX_SETS:
-        sample = data.read_idx(data.sample_dir(spec) / "train-labels-idx1-ubyte.gz")
+    for spec in sets.IDX_SETS:
+        sample = read_idx(sets.sample_dir(spec) / "train-labels-idx1-ubyte.gz")
         print(f"{spec.name}\n  muestra incluida: {len(sample)} imágenes de entrenamiento")
-        if found := data.locate(spec):
+        if found := sets.locate(spec):
             folder, where = found
-            labels = data.read_idx(data.find_file(folder, "train-labels-idx1-ubyte"))
+            labels = read_idx(sets.find_file(folder, "train-labels-idx1-ubyte"))
             print(f"  completo: {len(labels)} imágenes de entrenamiento en {folder} ({where})")
         else:
             print(
                 f"  completo: no está. Con red se descarga solo, al usarlo, en "
-                f"{data.download_dir(spec)}.\n  Sin ella: {spec.hint}; déjalo en esa carpeta "
+                f"{sets.download_dir(spec)}.\n  Sin ella: {spec.hint}; déjalo en esa carpeta "
                 "o indica otra con la variable GANCOOK_DATA."
             )
 

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
-from gancook.data import model
+from gancook.data.shipped import load_weights, shipped
 
 
 def dcgan_generator() -> nn.Sequential:
@@ -48,13 +47,13 @@ def load_generator(
 
     Se entrena en el cuaderno 03, §8; su ficha está en ``data/models/README.md``.
     """
-    path = model("fashion_mnist_generator.safetensors") if path is None else Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"No está {path}: ejecuta el cuaderno 03 o no indiques ruta.")
+    included = shipped("models", "fashion_mnist_generator.safetensors")
+    path = included if path is None else Path(path)
     network = dcgan_generator()
+    weights = load_weights(path)
     try:
-        network.load_state_dict(load_file(path))  # de fp16 a fp32
-    except Exception as error:  # safetensors y torch lanzan cada uno los suyos
+        network.load_state_dict(weights)  # de fp16 a fp32
+    except RuntimeError as error:
         raise ValueError(
             f"{path.name} no contiene los pesos de dcgan_generator. Guárdalos con "
             "safetensors.torch.save_file(red.state_dict(), ruta), como en el cuaderno 03, §10."

@@ -5,13 +5,17 @@ import platform
 import random
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import torch
 
-from gancook import __version__, plots
+from gancook.style import use_style
+from gancook.version import __version__
 
 PROFILES = ("quick", "laptop", "full")
 Value = TypeVar("Value")
@@ -53,6 +57,18 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+@contextmanager
+def temporary_seed(seed: int) -> Iterator[None]:
+    """Dentro del ``with``, el azar de torch sale de ``seed``; al salir sigue donde estaba.
+
+    Para medir a mitad de un entrenamiento sin cambiarlo.
+    """
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
 def setup() -> torch.device:
     """Prepara un cuaderno: estilo de figuras y reloj; imprime versión, perfil y dispositivo.
 
@@ -61,9 +77,11 @@ def setup() -> torch.device:
     global _started
     _started = time.perf_counter()
     _sources.clear()
-    plots.use_style()
+    use_style()
     device = get_device()
     print(f"gancook {__version__} · perfil {profile()} · {_describe(device)}")
+    if profile() == "quick":
+        print("Perfil de pruebas: las cifras y figuras que comenta el texto son de laptop.")
     return device
 
 
@@ -75,13 +93,13 @@ def record_source(name: str, source: str) -> None:
 def results_dir(name: str) -> Path:
     """Carpeta donde un cuaderno deja figuras, GIF y tablas; la crea si no existe.
 
-    ``$GANCOOK_RESULTS/name`` si está definida; en ``quick``, una carpeta temporal nueva; si no,
-    ``resultados/name`` junto al cuaderno (ignorada por git).
+    ``$GANCOOK_RESULTS/name`` si está definida; en ``quick``, una carpeta temporal que se borra al
+    acabar el proceso; si no, ``resultados/name`` junto al cuaderno (ignorada por git).
     """
     if os.environ.get("GANCOOK_RESULTS"):
         folder = Path(os.environ["GANCOOK_RESULTS"]) / name
     elif profile() == "quick":
-        folder = Path(tempfile.mkdtemp(prefix="gancook-")) / name
+        folder = Path(_temporary_folder().name) / name
     else:
         folder = Path("resultados") / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -100,6 +118,11 @@ def stamp() -> None:
         or "sintéticos, generados en el cuaderno",
     }
     print("\n".join(f"{key}: {value}" for key, value in info.items()))
+
+
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="gancook-")
 
 
 def _describe(device: torch.device) -> str:

@@ -8,10 +8,10 @@ from torch import nn
 from torch.optim import SGD, Adam
 
 from gancook import seed_everything
-from gancook.losses import discriminator_loss, non_saturating_loss, relativistic_loss
-from gancook.penalties import gradient_penalty
-from gancook.precision import MixedPrecision, has_bf16
-from gancook.training import AdversarialSteps, discriminator_step, generator_step
+from gancook.training.losses import discriminator_loss, non_saturating_loss, relativistic_loss
+from gancook.training.penalties import gradient_penalty
+from gancook.training.precision import MixedPrecision, has_bf16
+from gancook.training.steps import AdversarialSteps, discriminator_step, generator_step
 
 
 def networks():

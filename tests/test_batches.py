@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gancook.batches import Batches
+from gancook.data.batches import Batches
 
 
 def numbered(count):

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from gancook.best import Best
-from gancook.history import History
+from gancook.training.history import History
+from gancook.training.hooks import Best
 
 
 def run(best, network, values, start=0):

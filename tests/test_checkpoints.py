@@ -13,11 +13,12 @@ from torch.optim import Adam
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gancook import seed_everything
-from gancook.batches import Batches
-from gancook.checkpoints import Checkpoints
-from gancook.history import History
-from gancook.losses import discriminator_loss, non_saturating_loss
-from gancook.training import discriminator_step, fit, generator_step
+from gancook.data.batches import Batches
+from gancook.training.checkpoints import Checkpoints
+from gancook.training.history import History
+from gancook.training.loop import fit
+from gancook.training.losses import discriminator_loss, non_saturating_loss
+from gancook.training.steps import discriminator_step, generator_step
 
 EPOCHS = 3
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from gancook import data, session
-from gancook.data import FASHION_MNIST, IDX_SETS, MNIST, fashion_mnist, mnist, sample_dir
-from gancook.download import download
+from gancook.data.download import download
+from gancook.data.sets import FASHION_MNIST, IDX_SETS, MNIST, fashion_mnist, mnist, sample_dir
 
 LOADERS = {FASHION_MNIST.name: fashion_mnist, MNIST.name: mnist}
 

@@ -7,8 +7,9 @@ import torch
 import torchvision
 
 from gancook import extractors
-from gancook.data import fashion_mnist, model
-from gancook.metrics import frechet_distance
+from gancook.data.sets import fashion_mnist
+from gancook.data.shipped import model
+from gancook.measure.metrics import frechet_distance
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
-from gancook.data import FASHION_MNIST, sample_dir
-from gancook.idx import read_idx
+from gancook.data.idx import read_idx
+from gancook.data.sets import FASHION_MNIST, sample_dir
 
 SAMPLE = sample_dir(FASHION_MNIST)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
-from gancook.losses import discriminator_loss, non_saturating_loss, saturating_loss
+from gancook.training.losses import discriminator_loss, non_saturating_loss, saturating_loss
 
 torch.manual_seed(0)
 REAL, FAKE = 3 * torch.randn(64, 1).double(), 3 * torch.randn(64, 1).double()

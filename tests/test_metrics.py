@@ -12,9 +12,10 @@ from torch import nn
 
 import gancook
 from gancook import metrics
-from gancook.checks import check_scale
-from gancook.data import fashion_mnist
-from gancook.toy import grid, mixture_report, ring
+from gancook.data.mixtures import grid, ring
+from gancook.data.sets import fashion_mnist
+from gancook.measure.checks import check_scale
+from gancook.measure.metrics import mixture_report
 
 
 def gaussian(n, d, seed, shift=0.0):

@@ -7,10 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from gancook.data import fashion_mnist, model
-from gancook.extractors import extract, load_classifier
-from gancook.metrics import frechet_distance, sample
-from gancook.plots import to_uint8
+from gancook.data.images import to_uint8
+from gancook.data.sets import fashion_mnist
+from gancook.data.shipped import model
+from gancook.measure.evaluation import sample
+from gancook.measure.extractors import extract, load_classifier
+from gancook.measure.metrics import frechet_distance
 from gancook.pretrained import dcgan_generator, load_generator
 
 CARD = Path(__file__).parent.parent / "data" / "models" / "README.md"

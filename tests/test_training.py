@@ -11,10 +11,13 @@ from torch import nn
 from torch.optim import SGD, Adam
 
 from gancook import seed_everything
-from gancook.batches import Batches
-from gancook.history import History
-from gancook.losses import discriminator_loss, non_saturating_loss
-from gancook.training import Snapshots, discriminator_step, fit, generator_step, init_weights
+from gancook.data.batches import Batches
+from gancook.training.history import History
+from gancook.training.hooks import Snapshots
+from gancook.training.layers import init_weights
+from gancook.training.loop import fit
+from gancook.training.losses import discriminator_loss, non_saturating_loss
+from gancook.training.steps import discriminator_step, generator_step
 
 
 def make_game(seed=0):

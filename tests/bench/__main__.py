@@ -15,10 +15,11 @@ import torch
 from published import CASES, Case
 
 from gancook import get_device
-from gancook.batches import Batches
-from gancook.losses import discriminator_loss, non_saturating_loss
-from gancook.precision import MixedPrecision, has_bf16
-from gancook.training import AdversarialSteps, fit
+from gancook.data.batches import Batches
+from gancook.training.loop import fit
+from gancook.training.losses import discriminator_loss, non_saturating_loss
+from gancook.training.precision import MixedPrecision, has_bf16
+from gancook.training.steps import AdversarialSteps
 
 ROUNDS = 7
 SECONDS = 2.0  # lo que dura cada medida del bucle publicado, más o menos

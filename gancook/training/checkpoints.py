@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gancook.batches import Batches
-from gancook.history import History
+from gancook.data.batches import Batches
+from gancook.training.history import History
 
 _FORMAT = "gancook 1"
 

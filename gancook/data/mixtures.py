@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gancook.checks import check_features
-
 
 @dataclass(frozen=True)
 class GaussianMixture:
@@ -85,24 +83,3 @@ def spiral(turns: float = 2.0, std: float = 0.02, points: int = 400) -> Gaussian
     radius = ((torch.arange(points) + 0.5) / points).sqrt()
     angle = 2 * math.pi * turns * radius
     return GaussianMixture(radius[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1), std)
-
-
-def mixture_report(samples: Tensor, mixture: GaussianMixture) -> dict[str, float]:
-    """Modos capturados, proporción a menos de 3σ de un modo y KL inversa con el reparto uniforme.
-
-    Args:
-        samples: puntos (n, d); las cifras publicadas usan n = 2500.
-        mixture: la mezcla equiprobable que había que aprender.
-
-    Fuentes: Srivastava et al. (2017, VEEGAN) y Lin et al. (2018, PacGAN). Cuaderno 07, §8.
-    """
-    check_features(samples, mixture.centers, minimum=1)
-    distance, mode = torch.cdist(samples, mixture.centers).min(dim=1)
-    good, modes = distance <= 3 * mixture.std, len(mixture.centers)
-    share = mode.bincount(minlength=modes).double() / len(samples)
-    reverse_kl = math.log(modes) - torch.special.entr(share).sum().item()
-    return {
-        "modos": mode[good].unique().numel(),
-        "calidad": good.double().mean().item(),
-        "KL inversa": reverse_kl,
-    }

@@ -1,32 +1,36 @@
 """Extractores de características: la red con la que miran las métricas (cuaderno 07, §2).
 
 Todos reciben bytes y normalizan dentro, para que nadie mida dos conjuntos con dos
-preprocesados. Su atributo ``num_features`` es el que pide torchmetrics.
+preprocesados. Su atributo ``num_features`` es el que pide torchmetrics; ``distance``, el nombre
+que recibe la distancia de Fréchet medida con ellos.
 """
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 from torchvision.models import Inception_V3_Weights, inception_v3
 
-from gancook.checks import check_images
-from gancook.data import model
+from gancook.data.shipped import load_weights, shipped
+from gancook.measure.checks import check_images
+from gancook.training.modes import eval_mode
 
 CLASSIFIER_SHA256 = "85187f417cc05691c773eed743bd0cc2f5352594b3f9d5e0fccb309f7f7fc533"
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Features(NamedTuple):
-    """Tres capas: (N, 384) para vecinos, (N, 64) para distancias y logits (N, 10)."""
+    """Lo que ve un extractor: ``wide`` para vecinos, ``deep`` para distancias y, si los da, logits.
+
+    En el clasificador de FashionMNIST son (N, 384), (N, 64) y (N, 10); en un extractor con una sola
+    capa, ``wide`` y ``deep`` son la misma.
+    """
 
     wide: Tensor
     deep: Tensor
-    logits: Tensor
+    logits: Tensor | None
 
 
 class FashionClassifier(nn.Module):
@@ -38,6 +42,7 @@ class FashionClassifier(nn.Module):
     """
 
     num_features = 64
+    distance = "FCD"
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,26 +78,36 @@ def load_classifier(
         FileNotFoundError: si el archivo no está.
         ValueError: si su suma no es ``sha256``: con otros pesos, otra métrica.
     """
-    path = model("fashion_mnist_classifier.safetensors") if path is None else path
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise ValueError(
-            f"{path.name} no es el extractor del recetario (SHA-256 {found[:12]}…, se esperaba "
-            f"{sha256[:12]}…). Recupera el original: con otros pesos las cifras no se comparan."
-        )
+    path = shipped("models", "fashion_mnist_classifier.safetensors") if path is None else path
     network = FashionClassifier()
-    network.load_state_dict(load(content))  # de fp16 a fp32
+    network.load_state_dict(load_weights(path, sha256))  # de fp16 a fp32
     network = network.to(device, memory_format=torch.channels_last)  # el doble de rápida en CPU
     return network.eval().requires_grad_(False)
 
 
 @torch.no_grad()
-def extract(classifier: FashionClassifier, images: Tensor, batch_size: int = 250) -> Features:
-    """Las tres capas para un conjunto entero de bytes (N, 1, 28, 28), por lotes, en la CPU."""
-    device = next(classifier.parameters()).device
-    parts = [classifier.stages(part.to(device)) for part in images.split(batch_size)]
-    return Features(*(torch.cat(layer).cpu() for layer in zip(*parts, strict=True)))
+def extract(extractor: nn.Module, images: Tensor, batch_size: int = 250) -> Features:
+    """Las características de un conjunto entero de bytes (N, C, H, W), por lotes, en la CPU.
+
+    Args:
+        extractor: cualquier red de imágenes a (N, ``num_features``); si además tiene ``stages``,
+            como el clasificador, se usan sus tres capas.
+        images: los bytes.
+        batch_size: imágenes por lote; con 250 va lo más deprisa en CPU.
+    """
+    stages, device = getattr(extractor, "stages", None), device_of(extractor)
+    parts = []
+    with eval_mode(extractor):
+        for part in images.split(batch_size):
+            one = extractor(part.to(device)) if stages is None else None
+            features = Features(one, one, None) if stages is None else stages(part.to(device))
+            parts.append([None if layer is None else layer.cpu() for layer in features])
+    return Features(*(None if a[0] is None else torch.cat(a) for a in zip(*parts, strict=True)))
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Dónde está una red; la CPU si no tiene parámetros."""
+    return next((p.device for p in network.parameters()), torch.device("cpu"))
 
 
 class InceptionFeatures(nn.Module):
@@ -107,6 +122,7 @@ class InceptionFeatures(nn.Module):
     """
 
     num_features = 2048
+    distance = "FID"
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +131,7 @@ class InceptionFeatures(nn.Module):
         except OSError as error:
             raise RuntimeError(
                 "No están los pesos de Inception v3 ni se pueden descargar. Conéctate una vez, o "
-                "mide con gancook.extractors.PixelPyramid y no llames FID al resultado."
+                "mide con gancook.measure.extractors.PixelPyramid y no llames FID al resultado."
             ) from error
         network.fc = nn.Identity()
         self.network = network.eval().requires_grad_(False)
@@ -137,6 +153,7 @@ class PixelPyramid(nn.Module):
     """
 
     num_features = 144
+    distance = "FPD"
 
     def forward(self, images: Tensor) -> Tensor:
         """Bytes (B, 3, 64, 64) → (B, 144)."""

@@ -9,13 +9,19 @@ def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:
     if images.dtype != torch.uint8:
         raise TypeError(
             f"Las métricas esperan imágenes uint8 (0 a 255) y reciben {images.dtype}. Conviértelas "
-            "con gancook.plots.to_uint8(imágenes, scale=…), con la escala de tu generador."
+            "con gancook.data.images.to_uint8(imágenes, scale=…), con la escala de tu generador."
         )
     if images.ndim != 4 or tuple(images.shape[1:]) != shape:
         raise ValueError(
             f"Se esperaban imágenes (N, {', '.join(map(str, shape))}) y llegan "
             f"{tuple(images.shape)}. Añade el canal con unsqueeze(1) o cambia de extractor."
         )
+
+
+def check_finite(images: Tensor) -> None:
+    """Lanza ``ValueError`` si hay NaN o infinitos."""
+    if not images.isfinite().all():
+        raise ValueError("El generador da NaN o infinitos: el entrenamiento ha divergido.")
 
 
 def check_scale(images: Tensor, scale: tuple[float, float]) -> None:
@@ -26,8 +32,7 @@ def check_scale(images: Tensor, scale: tuple[float, float]) -> None:
     """
     low, high = scale
     unit = (images - low) / (high - low)
-    if not images.isfinite().all():
-        raise ValueError("El generador da NaN o infinitos: el entrenamiento ha divergido.")
+    check_finite(images)
     outside = ((unit < -0.1) | (unit > 1.1)).float().mean().item()
     if outside > 0.25 or unit.min() >= 0.5:
         raise ValueError(

@@ -1,24 +1,21 @@
 """Cuánto se parece lo generado a los datos: fidelidad, variedad, copia y repetición.
 
-Las métricas trabajan sobre características (N, d) ya extraídas (``gancook.extractors``); así
+Las métricas trabajan sobre características (N, d) ya extraídas (``gancook.measure.extractors``):
 cada imagen pasa una sola vez por la red. Fréchet, KID e IS son las de torchmetrics, en float64.
 Todas se construyen y se calibran en el cuaderno 07.
 """
 
+import math
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from gancook.checks import check_features, check_scale
-from gancook.extractors import FashionClassifier, Features, extract, load_classifier
-from gancook.plots import to_uint8
+from gancook.data.mixtures import GaussianMixture
+from gancook.measure.checks import check_features
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
@@ -32,8 +29,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """
     check_features(real, fake, minimum=real.shape[-1] + 1)
     metric = FrechetInceptionDistance(feature=_given(real.shape[1]))
-    metric.update(real.double(), real=True)
-    metric.update(fake.double(), real=False)
+    metric.update(real.cpu().double(), real=True)
+    metric.update(fake.cpu().double(), real=False)
     return metric.compute().item()
 
 
@@ -53,8 +50,8 @@ def kernel_distance(
         metric = KernelInceptionDistance(
             _given(real.shape[1]), subsets=subsets, subset_size=subset_size
         )
-    metric.update(real.double(), real=True)
-    metric.update(fake.double(), real=False)
+    metric.update(real.cpu().double(), real=True)
+    metric.update(fake.cpu().double(), real=False)
     mean, std = metric.compute()
     return mean.item(), std.item()
 
@@ -74,7 +71,7 @@ def inception_score(logits: Tensor, splits: int = 10) -> float:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # guarda lo que recibe, y un grupo no varía
         metric = InceptionScore(_given(logits.shape[1]), splits=splits, normalize=False)
-        metric.update(logits.double())
+        metric.update(logits.cpu().double())
         return metric.compute()[0].item()
 
 
@@ -101,7 +98,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
         distance = torch.cdist(real, part)  # (N, 500)
         inside.append((distance <= real_radius[:, None]).any(dim=0))
         covered |= (distance <= radius).any(dim=1)
-    return torch.cat(inside).double().mean().item(), covered.double().mean().item()
+    return torch.cat(inside).float().mean().item(), covered.float().mean().item()
 
 
 def effective_classes(logits: Tensor) -> float:
@@ -111,7 +108,7 @@ def effective_classes(logits: Tensor) -> float:
         logits: (N, K). Cuaderno 07, §7.
     """
     check_features(logits, minimum=2)
-    share = logits.argmax(dim=1).bincount(minlength=logits.shape[1]).double() / len(logits)
+    share = logits.argmax(dim=1).bincount(minlength=logits.shape[1]).cpu().double() / len(logits)
     return torch.special.entr(share).sum().exp().item()
 
 
@@ -141,101 +138,28 @@ def repetition(real: Tensor, fake: Tensor, quantile: float = 0.01) -> float:
     """
     check_features(real, fake, minimum=2)
     threshold = kth_distance(real, real, 2).quantile(quantile)
-    return (kth_distance(fake, fake, 2) <= threshold).double().mean().item()
+    return (kth_distance(fake, fake, 2) <= threshold).float().mean().item()
 
 
-@dataclass(frozen=True)
-class Reference:
-    """Los datos con los que se compara, pasados ya por el extractor.
-
-    Args:
-        classifier: el extractor.
-        train: características del conjunto de entrenamiento.
-        held_out_distance: mediana de la distancia de lo real no visto al entrenamiento.
-    """
-
-    classifier: FashionClassifier
-    train: Features
-    held_out_distance: float
-
-
-def reference(
-    train: Tensor, held_out: Tensor, classifier: FashionClassifier | None = None
-) -> Reference:
-    """Prepara la :class:`Reference` de dos conjuntos de bytes (N, 1, 28, 28), una sola vez."""
-    classifier = load_classifier() if classifier is None else classifier
-    seen, unseen = extract(classifier, train), extract(classifier, held_out)
-    return Reference(classifier, seen, kth_distance(unseen.wide, seen.wide).median().item())
-
-
-def evaluate(
-    generator: Tensor | Callable[[Tensor], Tensor],
-    data: Reference,
-    name: str,
-    *,
-    z_size: int = 100,
-    scale: tuple[float, float] = (-1.0, 1.0),
-    count: int = 10_000,
-    neighbours: int = 3_000,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Todas las métricas de un generador, en una fila de tabla.
+def mixture_report(samples: Tensor, mixture: GaussianMixture) -> dict[str, float]:
+    """Modos capturados, proporción a menos de 3σ de un modo y KL inversa con el reparto uniforme.
 
     Args:
-        generator: red z (B, z_size) → imágenes en ``scale``, o bytes (N, 1, 28, 28) ya hechos.
-        data: referencia preparada con :func:`reference`.
-        name: rótulo de la fila.
-        count: imágenes generadas; con otro N las cifras no se comparan.
-        neighbours: cuántas en las métricas de vecinos; los subconjuntos de la KID, hasta 1000.
-        seed: semilla del ruido y de los subconjuntos.
+        samples: puntos (n, d); las cifras publicadas usan n = 2500.
+        mixture: la mezcla equiprobable que había que aprender.
 
-    Se construye en el cuaderno 07, §9.
+    Fuentes: Srivastava et al. (2017, VEEGAN) y Lin et al. (2018, PacGAN). Cuaderno 07, §8.
     """
-    torch.manual_seed(seed)
-    images = generator
-    if not isinstance(generator, Tensor):
-        device = next(data.classifier.parameters()).device
-        images = sample(generator, count, z_size, scale, device)
-    fake, n = extract(data.classifier, images), min(neighbours, len(images), len(data.train.wide))
-    near, real = fake.wide[:n], data.train.wide[:n]
-    precision, recall = precision_recall(real, near)
-    row = {
-        "N": len(images),
-        "N vecinos": n,
-        "FCD": frechet_distance(data.train.deep, fake.deep),
-        "KID·10³": 1e3 * kernel_distance(data.train.deep, fake.deep, min(1000, n))[0],
-        "IS": inception_score(fake.logits),
-        "precisión": precision,
-        "exhaustividad": recall,
-        "clases": effective_classes(fake.logits),
-        "memoria": memorization(near, data.train.wide, data.held_out_distance),
-        "repetición": repetition(real, near),
+    check_features(samples, mixture.centers, minimum=1)
+    distance, mode = torch.cdist(samples, mixture.centers).min(dim=1)
+    good, modes = distance <= 3 * mixture.std, len(mixture.centers)
+    share = mode.bincount(minlength=modes).cpu().double() / len(samples)
+    reverse_kl = math.log(modes) - torch.special.entr(share).sum().item()
+    return {
+        "modos": mode[good].unique().numel(),
+        "calidad": good.float().mean().item(),
+        "KL inversa": reverse_kl,
     }
-    return pd.DataFrame([row], index=[name])
-
-
-@torch.no_grad()
-def sample(
-    generator: Callable[[Tensor], Tensor],
-    count: int,
-    z_size: int,
-    scale: tuple[float, float] = (-1.0, 1.0),
-    device: torch.device | str = "cpu",
-) -> Tensor:
-    """``count`` imágenes de un generador, en bytes uint8 y en la CPU; en modo ``eval``.
-
-    Raises:
-        ValueError: si hay NaN o los píxeles no encajan en ``scale``.
-    """
-    training = getattr(generator, "training", False)
-    if training:
-        generator.eval()
-    noise = torch.randn(count, z_size, device=device)
-    images = torch.cat([generator(z).cpu() for z in noise.split(250)])
-    if training:
-        generator.train()
-    check_scale(images, scale)
-    return to_uint8(images, scale)
 
 
 def _given(num_features: int) -> nn.Module:

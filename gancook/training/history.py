@@ -12,26 +12,38 @@ class History:
     """Guarda los escalares de cada paso y los resume como tablas de pandas.
 
     Los tensores se acumulan sin leerlos y cada ``every`` pasos pasan todos juntos a la CPU: una
-    sincronización con la GPU en vez de ``every``.
+    sincronización con la GPU en vez de ``every``. Un paso puede registrar nombres que otro no: lo
+    que falta queda como NaN y las medias no lo cuentan.
 
     Args:
         every: pasos entre lecturas; también el grano de :meth:`per_step`.
 
+    Attributes:
+        step: pasos dados.
+        latest: medias del último tramo leído.
+        interrupted: si el último ``fit`` se paró antes de acabar.
+
     Raises:
-        FloatingPointError: al leerlos, si algún valor es NaN o infinito; los conserva.
+        FloatingPointError: al leerlos, si algún valor registrado es NaN o infinito; los conserva.
     """
 
     def __init__(self, every: int = 50):
         self.every = every
         self.step = 0
         self.latest: dict[str, float] = {}
+        self.interrupted = False
         self._pending: list[tuple[int, dict[str, Tensor]]] = []
         self._tables: list[pd.DataFrame] = []
 
-    def record(self, epoch: int, **values: Tensor) -> None:
-        """Apunta los tensores escalares de un paso (sin gradiente) de la época ``epoch``."""
+    def record(self, epoch: int, **values: Tensor | float) -> None:
+        """Apunta los escalares de un paso de la época ``epoch``, que empieza en 0.
+
+        Raises:
+            ValueError: si un valor no es un escalar o se llama ``step``.
+        """
+        row = {name: _scalar(name, value) for name, value in values.items()}
         self.step += 1
-        self._pending.append((epoch, values))
+        self._pending.append((epoch, row))
         if len(self._pending) >= self.every:
             self.flush()
 
@@ -39,16 +51,19 @@ class History:
         """Pasa a la CPU lo que esté pendiente y actualiza ``latest`` con sus medias."""
         if not self._pending:
             return
-        names = list(self._pending[0][1])
-        stacked = torch.stack([torch.stack([row[n] for n in names]) for _, row in self._pending])
-        table = pd.DataFrame(stacked.double().cpu().numpy(), columns=names)
+        numbers = iter(_read([value for _, row in self._pending for value in row.values()]))
+        rows = [{name: next(numbers) for name in row} for _, row in self._pending]
+        bad = next(
+            (k for k, row in enumerate(rows) if not np.isfinite([*row.values()]).all()), None
+        )
+        table = pd.DataFrame(rows)
         table.insert(0, "epoch", [epoch + 1 for epoch, _ in self._pending])
         table.insert(1, "step", range(self.step - len(table) + 1, self.step + 1))
         self._tables.append(table)
         self._pending = []
-        self.latest = table[names].mean().to_dict()
-        if not np.isfinite(table[names]).all(axis=None):
-            raise FloatingPointError(_divergence(table, names))
+        self.latest = table.drop(columns=["epoch", "step"]).mean().to_dict()
+        if bad is not None:
+            raise FloatingPointError(_divergence(*table.loc[bad, ["epoch", "step"]], rows[bad]))
 
     def state_dict(self) -> dict[str, Any]:
         """Todo el historial en tensores, para una copia de seguridad."""
@@ -70,7 +85,7 @@ class History:
         return pd.concat(self._tables, ignore_index=True)
 
     def per_epoch(self) -> pd.DataFrame:
-        """Media de cada época, con ``epoch`` como índice."""
+        """Media de cada época, con ``epoch`` como índice; la última puede estar a medias."""
         return self.frame().drop(columns="step").groupby("epoch").mean()
 
     def per_step(self) -> pd.DataFrame:
@@ -88,11 +103,28 @@ class History:
         return running.groupby(frame["epoch"]).last()
 
 
-def _divergence(table: pd.DataFrame, names: list[str]) -> str:
-    bad = table[~np.isfinite(table[names]).all(axis=1)].iloc[0]
-    values = ", ".join(f"{name} = {bad[name]:.3g}" for name in names)
+def _scalar(name: str, value: Tensor | float) -> Tensor:
+    """Una copia sin gradiente: ni guarda el grafo ni cambia si se reutiliza el tensor."""
+    value = torch.as_tensor(value).detach().clone()
+    if name == "step" or value.numel() != 1:
+        raise ValueError(
+            f"No se puede registrar {name}, de forma {tuple(value.shape)}: los pasos devuelven "
+            "escalares (prueba con .mean()), y el nombre «step» está reservado."
+        )
+    return value.reshape(())
+
+
+def _read(values: list[Tensor]) -> list[float]:
+    """Los números, en una sola lectura del dispositivo si todos son del mismo tipo."""
+    if len({(value.device, value.dtype) for value in values}) == 1:
+        return torch.stack(values).cpu().double().tolist()  # en este orden: MPS no tiene float64
+    return [value.item() for value in values]
+
+
+def _divergence(epoch: int, step: int, row: dict[str, float]) -> str:
+    values = ", ".join(f"{name} = {value:.3g}" for name, value in row.items())
     return (
-        f"El entrenamiento ha divergido en el paso {bad['step']:.0f} (época {bad['epoch']:.0f}): "
-        f"{values}. Prueba con una tasa de aprendizaje menor. Si guardabas copias con Checkpoints, "
-        "load() vuelve a la última buena."
+        f"El entrenamiento ha divergido en el paso {step:.0f} (época {epoch:.0f}): {values}. "
+        "Prueba con una tasa de aprendizaje menor. Si guardabas copias con Checkpoints, load() "
+        "vuelve a la última buena."
     )

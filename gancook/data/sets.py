@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from gancook.download import download
-from gancook.idx import read_idx
+from gancook.data.download import download
+from gancook.data.idx import read_idx
+from gancook.data.shipped import repository, shipped
 from gancook.session import profile, record_source
 
-_PACKAGE = Path(__file__).parent
 _SPLITS = {"train": "train", "test": "t10k"}
 
 
@@ -123,16 +123,6 @@ def mnist(split: str = "train", path: str | Path | None = None) -> ImageData:
     return _load(MNIST, split, path)
 
 
-def published(name: str) -> Path:
-    """Ruta de una tabla publicada por una fuente (``data/published/name``)."""
-    return _shipped("published") / name
-
-
-def model(name: str) -> Path:
-    """Ruta de unos pesos que acompañan al paquete (``data/models/name``)."""
-    return _shipped("models") / name
-
-
 def locate(spec: IdxSet) -> tuple[Path, str] | None:
     """Carpeta y procedencia del conjunto completo sin descargarlo, o ``None`` si no está."""
     return next(
@@ -142,7 +132,7 @@ def locate(spec: IdxSet) -> tuple[Path, str] | None:
 
 def sample_dir(spec: IdxSet) -> Path:
     """Carpeta de la muestra que acompaña al paquete."""
-    return _shipped("samples") / spec.folder
+    return shipped("samples", spec.folder)
 
 
 def download_dir(spec: IdxSet) -> Path:
@@ -199,9 +189,9 @@ def _candidates(spec: IdxSet) -> Iterator[tuple[Path, str]]:
 
 
 def _own_dir(spec: IdxSet) -> Path:
-    repository = _PACKAGE.parent / "data"
+    root = repository()  # sin repositorio, una carpeta data/ vecina sería de otro
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gancook"
-    return (repository if repository.is_dir() else cache) / spec.folder
+    return (cache if root is None else root / "data") / spec.folder
 
 
 def find_file(folder: Path, name: str) -> Path | None:
@@ -223,9 +213,3 @@ def _missing(spec: IdxSet, folder: Path) -> str:
 
 def _read(spec: IdxSet, folder: Path, name: str) -> Tensor:
     return read_idx(find_file(folder, name), spec.checksums[name])
-
-
-def _shipped(kind: str) -> Path:
-    """Lo que viaja con el paquete: dentro de la rueda o, en el repositorio, en ``data/``."""
-    inside = _PACKAGE / "_data"
-    return (inside if inside.is_dir() else _PACKAGE.parent / "data") / kind

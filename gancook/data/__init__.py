@@ -1,0 +1,1 @@
+"""Los datos: conjuntos de imágenes, archivos, descarga, lotes y mezclas del plano."""

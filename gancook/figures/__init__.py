@@ -1,0 +1,1 @@
+"""Las figuras: rejillas, curvas, animaciones y campos del plano."""

@@ -1,0 +1,1 @@
+"""Las medidas: extractores, métricas, comprobaciones y distancias entre distribuciones."""

@@ -1,0 +1,1 @@
+"""El entrenamiento: bucle, pasos, pérdidas, penalizaciones, historial, ganchos y copias."""
