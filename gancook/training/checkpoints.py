@@ -1,49 +1,58 @@
 """Copias de un entrenamiento: se escriben enteras o no se escriben, y se reanudan al bit."""
 
-import os
+import itertools
 import random
-import zipfile
-from collections.abc import Iterator, Mapping
+import re
+import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
 
-from gancook.data.batches import Batches
+from gancook.files import write_atomic
 from gancook.training.history import History
+from gancook.training.saved import (
+    FORMAT,
+    Stateful,
+    mismatch,
+    read_whole,
+    reopened_settings,
+    tensors,
+    write_reopenable,
+)
 
-_FORMAT = "gancook 1"
-
-
-class Stateful(Protocol):
-    """Lo que se puede guardar: redes, optimizadores, medias móviles, lotes, historiales…"""
-
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+_ORPHAN = 3600  # s; un temporal más viejo lo dejó un proceso que murió mientras escribía
 
 
 class Checkpoints:
     """Gancho para ``fit``: cada ``every`` pasos guarda lo necesario para seguir exactamente igual.
 
     Además de ``parts`` guarda el historial y el estado del azar (Python, NumPy, torch y CUDA).
-    Uso: ``history = checkpoints.load()`` y después ``fit(…, hook=checkpoints, history=history)``.
+    Uso: ``history = checkpoints.load()`` y ``fit(…, hooks=[checkpoints], history=history)``.
+
+    Si se carga una copia anterior y se sigue desde ella, la primera que se escribe aparta las
+    posteriores a la subcarpeta ``apartadas``: son de otra rama y no se borran nunca.
 
     Args:
         folder: carpeta de este entrenamiento y de ningún otro.
         every: pasos entre copias.
-        keep: cuántas se conservan hasta el paso actual; al escribir una se borra la más antigua.
+        keep: cuántas se conservan; al escribir una se borra la más antigua.
         settings: ajustes que han de coincidir al reanudar (tasas, nombre de la pérdida…).
         parts: objetos con ``state_dict`` y ``load_state_dict``; los lotes también.
 
     Raises:
-        FileExistsError: si la carpeta tiene copias que no se han cargado: no se pisan.
+        TypeError: si algo de ``settings`` (al construir) o de ``parts`` (al guardar) no se podría
+            reabrir; la copia no se escribe y las anteriores no cambian.
+        FileExistsError: al guardar, si la carpeta tiene copias que no se han cargado o las está
+            escribiendo otro proceso: no se pisan.
         FloatingPointError: si hay NaN o infinitos en lo que se iba a guardar.
 
     Se usa por primera vez en el cuaderno 03, §7.
     """
+
+    goes_last = True  # los demás ganchos también cambian cosas, y la copia ha de llevarlas
 
     def __init__(
         self,
@@ -55,8 +64,9 @@ class Checkpoints:
         **parts: Stateful,
     ):
         self.folder, self.every, self.keep = Path(folder), every, keep
-        self.settings, self.parts = dict(settings or {}), parts
-        self._is_ours = False
+        self.settings, self.parts = reopened_settings(settings or {}), parts
+        self._seen: set[str] | None = None  # copias escritas aquí o que ya estaban al cargar
+        self._last = 0  # paso de la última copia cargada o escrita
 
     def __call__(self, history: History) -> None:
         self._claim()
@@ -66,43 +76,37 @@ class Checkpoints:
     def save(self, history: History) -> Path:
         """Escribe la copia del paso actual y devuelve su ruta; conserva las ``keep`` últimas."""
         self._claim()
-        state = {
-            "format": _FORMAT,
-            "settings": self.settings,
-            "parts": {name: part.state_dict() for name, part in self.parts.items()},
-            "history": history.state_dict(),
-            "random": _random_state(),
-        }
-        for name, value in state["parts"].items():
-            if not all(t.isfinite().all() for t in _tensors(value)):
-                raise FloatingPointError(
-                    f"Hay NaN o infinitos en {name} tras el paso {history.step}: no se guarda. "
-                    + self._advice(self._paths())
-                )
+        state = self._state(history)
         path = self.folder / f"paso_{history.step:09d}.pt"
-        _write(state, path)
-        until_now = [old for old in self._paths() if _step(old) <= history.step]
-        for old in until_now[: -self.keep]:
-            old.unlink()
+        with write_atomic(path) as file:
+            write_reopenable(state, file)
+            self._check_alone()  # lo último antes de darle nombre, por si acaba de llegar otro
+            # Quien vuelve a empezar tras cargar también deja atrás las copias de ese paso.
+            start = self._last if history.step >= self._last else history.step - 1
+            self._set_aside(start)
+        self._seen.add(path.name)
+        self._last = history.step
+        self._delete_old()
         return path
 
     def load(self, step: int | None = None) -> History:
         """Restaura la última copia (o la del paso ``step``) y devuelve su historial.
 
-        Sin copias devuelve un historial vacío. Nada cambia si la copia no se puede usar.
+        Sin copias devuelve un historial vacío. Nada cambia si la copia no se puede usar, y ningún
+        archivo se mueve por cargar.
 
         Raises:
             FileNotFoundError: si no hay copia del paso pedido.
             ValueError: si está dañada o es de otro entrenamiento; dice cuál es la anterior.
         """
-        paths = self._paths()
-        if step is not None:
-            paths = [path for path in paths if _step(path) <= step]
-            if not paths or _step(paths[-1]) != step:
-                raise FileNotFoundError(f"No hay copia del paso {step} en {self.folder}.")
+        present = self._paths()
+        paths = [path for path in present if step is None or _step(path) <= step]
+        if step is not None and (not paths or _step(paths[-1]) != step):
+            raise FileNotFoundError(f"No hay copia del paso {step} en {self.folder}.")
         history = History()
         state = self._read(paths) if paths else None
-        self._is_ours = True  # solo si se han podido leer: lo que no se entiende no se pisa
+        self._seen = {path.name for path in present}  # si no se han podido leer, no se pisan
+        self._last = _step(paths[-1]) if paths else 0
         if state is None:
             return history
         for name, part in self.parts.items():
@@ -112,84 +116,85 @@ class Checkpoints:
         print(f"Se reanuda en el paso {history.step}, de {paths[-1].name}.")
         return history
 
+    def _state(self, history: History) -> dict[str, Any]:
+        parts = {name: part.state_dict() for name, part in self.parts.items()}
+        for name, value in parts.items():
+            if not all(tensor.isfinite().all() for tensor in tensors(value)):
+                raise FloatingPointError(
+                    f"Hay NaN o infinitos en {name} tras el paso {history.step}: no se guarda. "
+                    + _advice(self._paths())
+                )
+        return {
+            "format": FORMAT,
+            "settings": self.settings,
+            "types": {name: type(part).__name__ for name, part in self.parts.items()},
+            "parts": parts,
+            "history": history.state_dict(),
+            "random": _random_state(),
+        }
+
     def _claim(self) -> None:
-        if not self._is_ours and self._paths():
+        if self._seen is None and self._paths():
             raise FileExistsError(
                 f"{self.folder} ya tiene copias de otro entrenamiento y no se tocan. Llama antes a "
                 "load() para continuarlo, o elige otra carpeta para empezar de cero."
             )
-        self._is_ours = True
+        self._seen = self._seen or set()
+
+    def _check_alone(self) -> None:
+        if strange := [path.name for path in self._paths() if path.name not in self._seen]:
+            raise FileExistsError(
+                f"Otro proceso está escribiendo en {self.folder}: ha aparecido {strange[-1]}. Este "
+                "ya no guarda nada. Deja un solo entrenamiento por carpeta; para seguir desde esas "
+                "copias, crea otro Checkpoints y llama a load()."
+            )
+
+    def _set_aside(self, step: int) -> None:
+        """Mueve las copias posteriores a ``step`` sin pisar las que ya se apartaron."""
+        for path in [path for path in self._paths() if _step(path) > step]:
+            folder = self.folder / "apartadas"
+            folder.mkdir(exist_ok=True)
+            names = (f"{path.stem} ({n}).pt" for n in itertools.count(2))
+            names = itertools.chain([path.name], names)
+            target = next(folder / name for name in names if not (folder / name).exists())
+            path.rename(target)
+            print(f"{path.name} es de otra rama, posterior al paso {step}: pasa a {target}.")
+
+    def _delete_old(self) -> None:
+        ours = [path for path in self._paths() if path.name in self._seen]
+        orphans = [
+            path
+            for path in self.folder.glob(".paso_*.pt.*.tmp")
+            if time.time() - path.stat().st_mtime > _ORPHAN
+        ]
+        for path in ours[: -self.keep] + orphans:
+            path.unlink(missing_ok=True)
 
     def _paths(self) -> list[Path]:
-        return sorted(self.folder.glob("paso_*.pt"))
+        """Las copias, de la más antigua a la última; lo que se llame de otro modo no lo es."""
+        paths = self.folder.glob("paso_*.pt")
+        return sorted((p for p in paths if re.fullmatch(r"paso_\d+", p.stem)), key=_step)
 
     def _read(self, paths: list[Path]) -> dict[str, Any]:
         """La última de ``paths``, comprobada: entera, nuestra y de este entrenamiento."""
-        path, advice = paths[-1], self._advice(paths[:-1])
+        path, advice = paths[-1], _advice(paths[:-1])
         try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()  # torch no comprueba las sumas al leer
-            state = None if damaged else torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:  # según el byte que falte, falla en un sitio u otro
-            raise ValueError(f"La copia {path} está dañada o no es una copia. {advice}") from error
-        if damaged:
-            raise ValueError(f"La copia {path} está dañada (falla {damaged}). {advice}")
-        if problem := self._mismatch(state):
+            state = read_whole(path)
+        except ValueError as error:
+            raise ValueError(f"{error} {advice}") from error
+        if problem := mismatch(state, self.settings, self.parts):
             raise ValueError(f"La copia {path} es de otro entrenamiento: {problem}. {advice}")
         return state
-
-    def _mismatch(self, state: Any) -> str:
-        if not isinstance(state, dict) or state.get("format") != _FORMAT:
-            return "no la escribió esta versión de gancook"
-        if state["settings"] != self.settings:
-            return f"se guardó con {state['settings']} y ahora es {self.settings}"
-        if state["parts"].keys() != self.parts.keys():
-            return f"guarda {', '.join(state['parts'])} y se piden {', '.join(self.parts)}"
-        for name, part in self.parts.items():
-            if not _fits(part, state["parts"][name]):
-                return f"{name} no coincide"
-        return ""
-
-    def _advice(self, earlier: list[Path]) -> str:
-        if not earlier:
-            return "No hay ninguna anterior: elige otra carpeta para empezar de cero."
-        return f"La anterior se recupera con load(step={_step(earlier[-1])})."
 
 
 def _step(path: Path) -> int:
     return int(path.stem.removeprefix("paso_"))
 
 
-def _write(state: dict[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.parent.name}.tmp")  # si quedó una a medias, se reescribe
-    with temporary.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())  # en el disco antes de que tenga nombre
-    os.replace(temporary, path)
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    """Los tensores de un estado anidado en diccionarios y listas."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, (dict, list, tuple)):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(item)
-
-
-def _fits(part: Stateful, state: dict[str, Any]) -> bool:
-    """Si ``state`` se puede cargar en ``part``: mismas formas, parámetros u orden de los lotes."""
-    if isinstance(part, nn.Module):
-        current = part.state_dict()
-        return {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in current.items()}
-    if isinstance(part, Optimizer):
-        groups = part.state_dict()["param_groups"]
-        return [len(g["params"]) for g in state["param_groups"]] == [
-            len(g["params"]) for g in groups
-        ]
-    return not isinstance(part, Batches) or state == part.state_dict()
+def _advice(earlier: list[Path]) -> str:
+    if not earlier:
+        return "No hay ninguna anterior: elige otra carpeta para empezar de cero."
+    return f"La anterior se recupera con load(step={_step(earlier[-1])})."
 
 
 def _random_state() -> dict[str, Any]:
