@@ -65,15 +65,15 @@ class Best:
 
     def __call__(self, history: History) -> None:
         if history.step % self.every == 0:
-            value = float(self.measure(self.network))  # los números de NumPy no se reabren
-            if value < min(self._finite().values(), default=math.inf):
+            # float: los números de NumPy no se podrían reabrir de una copia.
+            self.curve[history.step] = float(self.measure(self.network))
+            if self.step == history.step:
                 self.weights = {k: v.clone() for k, v in self.network.state_dict().items()}
-            self.curve[history.step] = value
 
     @property
     def step(self) -> int | None:
         """Paso en que se midió el mejor valor; ``None`` si todavía no hay ninguno."""
-        finite = self._finite()
+        finite = {step: value for step, value in self.curve.items() if math.isfinite(value)}
         return min(finite, key=finite.__getitem__, default=None)
 
     def restore(self) -> None:
@@ -86,6 +86,3 @@ class Best:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.curve, self.weights = dict(state["curve"]), state["weights"]
-
-    def _finite(self) -> dict[int, float]:
-        return {step: value for step, value in self.curve.items() if math.isfinite(value)}
