@@ -44,11 +44,40 @@ def test_readme_lists_every_notebook_and_only_those():
     assert linked == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
-def test_readme_links_exist():
-    for target in re.findall(r"\]\((?!http|#)([^)]+)\)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("name", ["README.md", ".github/CONTRIBUTING.md"])
+def test_links_exist(name):
+    path = ROOT / name
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
 
 
 def test_readme_has_the_two_commands():
     assert "pip install -r requirements.txt && jupyter lab notebooks" in README
     assert "pip install -r requirements.txt && pytest" in README
+
+
+def test_readme_starts_in_the_order_a_reader_follows():
+    steps = [
+        "git clone",
+        "-m venv .venv",
+        "activate",
+        "\npip install -r requirements.txt\n",
+        "\npython -m gancook run 02 --profile quick\n",
+        "\njupyter lab notebooks\n",
+    ]
+    places = [README.index(step) for step in steps]
+    assert places == sorted(places)
+
+
+def test_readme_map_names_the_package_as_it_is():
+    section = README.split("## El paquete")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \| (.+) \|$", section, flags=re.MULTILINE)
+    listed = [name for names, _ in rows for name in re.findall(r"`([\w/]+)`", names)]
+    package = ROOT / "gancook"
+    rooms = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert sorted(listed) == sorted(rooms | modules)
+    for room, contents in rows:
+        for modules in re.findall(r"\((`[^)]+`)\)", contents):
+            for module in re.findall(r"`(\w+)`", modules):
+                assert (package / room.strip("`") / f"{module}.py").is_file(), module
