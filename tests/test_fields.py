@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import torch
 
-from gancook import fields
+from gancook.figures import fields
 
 SLOPE = torch.tensor([2.0, -1.0])
 

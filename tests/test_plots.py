@@ -1,14 +1,19 @@
 """Figuras: la conversión a bytes y el contenido de los archivos, no su aspecto."""
 
 import base64
+import importlib
+import io
+import sys
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageChops, ImageSequence
 
-from gancook import plots
+from gancook import session, style
+from gancook.data.images import to_uint8
+from gancook.figures import animation, fields, plots
 
 RAMP = torch.linspace(-1, 1, 4 * 784).reshape(4, 1, 28, 28)
 SNAPSHOTS = {step: RAMP.roll(step, dims=3) for step in (0, 10, 20)}
@@ -24,13 +29,13 @@ def close_figures():
 def test_to_uint8_inverts_the_normalization_and_clips(scale):
     low, high = scale
     values = torch.arange(256) / 255 * (high - low) + low
-    assert torch.equal(plots.to_uint8(values, scale), torch.arange(256).byte())
+    assert torch.equal(to_uint8(values, scale), torch.arange(256).byte())
     outside = torch.tensor([low - 5.0, high + 5.0])
-    assert plots.to_uint8(outside, scale).tolist() == [0, 255]
+    assert to_uint8(outside, scale).tolist() == [0, 255]
 
 
 def test_gif_has_a_frame_per_snapshot_and_rests_on_the_last(tmp_path):
-    path = plots.save_gif(SNAPSHOTS, tmp_path / "e.gif", columns=2, zoom=3, seconds=0.2)
+    path = animation.save_gif(SNAPSHOTS, tmp_path / "e.gif", columns=2, zoom=3, seconds=0.2)
     durations = []
     with Image.open(path) as gif:
         assert gif.n_frames == 3
@@ -41,11 +46,91 @@ def test_gif_has_a_frame_per_snapshot_and_rests_on_the_last(tmp_path):
     assert durations == [200, 200, 2000]
 
 
-def test_gif_travels_as_png_so_that_github_draws_it(tmp_path):
-    path = plots.save_gif(SNAPSHOTS, tmp_path / "e.gif")
-    shown = base64.b64decode(plots.show_gif(path)._repr_png_())
-    assert shown == path.read_bytes()
-    assert shown.startswith(b"GIF89a")
+def rgb_frames(path):
+    with Image.open(path) as picture:
+        return [frame.convert("RGB") for frame in ImageSequence.Iterator(picture)]
+
+
+def colored_gif(path):
+    """Tres fotogramas con paletas que no comparten ningún color, como los de matplotlib."""
+    frames = [Image.new("RGB", (40, 30), "white") for _ in range(3)]
+    for frame, color in zip(frames, ("#0072B2", "#E69F00", "#009E73"), strict=True):
+        frame.paste(color, (5, 5, 20, 20))
+    first, *rest = [frame.quantize(16) for frame in frames]
+    first.save(path, save_all=True, append_images=rest, duration=[100, 200, 1500], loop=0)
+    return path
+
+
+def test_shown_animation_is_a_png_file_beside_the_gif(tmp_path):
+    path = animation.save_gif(SNAPSHOTS, tmp_path / "e.gif")
+    shown = base64.b64decode(animation.show_gif(path)._repr_png_())
+    assert shown.startswith(b"\x89PNG\r\n\x1a\n")  # lo único que admite LaTeX
+    assert shown == (tmp_path / "e.png").read_bytes()
+    assert sorted(p.name for p in tmp_path.glob("e*")) == ["e.gif", "e.png"]
+
+
+@pytest.mark.parametrize("make", ["gray", "colored"])
+def test_animated_png_moves_like_the_gif_and_rests_on_the_last(tmp_path, make):
+    path = tmp_path / "e.gif"
+    if make == "gray":
+        animation.save_gif(SNAPSHOTS, path)
+    else:
+        colored_gif(path)
+    animation.show_gif(path)
+    with Image.open(path) as gif:
+        expected = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
+    with Image.open(tmp_path / "e.png") as png:
+        assert png.default_image and png.info["loop"] == 0
+        durations = [frame.info.get("duration") for frame in ImageSequence.Iterator(png)]
+    assert durations[1:] == expected
+    gif_frames, (still, *frames) = rgb_frames(path), rgb_frames(tmp_path / "e.png")
+    for ours, theirs in zip([still, *frames], [gif_frames[-1], *gif_frames], strict=True):
+        assert max(high for _, high in ImageChops.difference(ours, theirs).getextrema()) <= 8
+
+
+def without_animation(png):
+    """El archivo como lo ve quien no sabe de animaciones: sin los trozos que las describen."""
+    kept, start = png[:8], 8
+    while start < len(png):
+        end = start + 12 + int.from_bytes(png[start : start + 4], "big")
+        kept += b"" if png[start + 4 : start + 8] in (b"acTL", b"fcTL", b"fdAT") else png[start:end]
+        start = end
+    return kept
+
+
+def test_a_reader_of_still_images_sees_the_last_frame(tmp_path):
+    path = colored_gif(tmp_path / "e.gif")
+    shown = base64.b64decode(animation.show_gif(path)._repr_png_())
+    with Image.open(io.BytesIO(without_animation(shown))) as still:
+        assert not getattr(still, "is_animated", False)
+        still = still.convert("RGB")
+    for corner in ((10, 10), (0, 0)):
+        assert still.getpixel(corner) == rgb_frames(path)[-1].getpixel(corner)
+
+
+def test_animated_png_weighs_no_more_than_the_gif(tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    noisy = {k: torch.rand(16, 1, 28, 28, generator=generator) * 2 - 1 for k in range(12)}
+    path = animation.save_gif(noisy, tmp_path / "e.gif", colors=32)
+    animation.show_gif(path)
+    assert (tmp_path / "e.png").stat().st_size < path.stat().st_size
+
+
+def test_a_single_snapshot_can_be_animated_and_none_says_why(tmp_path):
+    path = animation.save_gif({0: RAMP}, tmp_path / "e.gif")
+    animation.show_gif(path)
+    assert len(rgb_frames(tmp_path / "e.png")) >= 1
+    with pytest.raises(ValueError, match="No hay instantáneas"):
+        animation.save_gif({}, tmp_path / "vacio.gif")
+    assert not (tmp_path / "vacio.gif").exists()
+
+
+def test_figures_do_not_need_ipython(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "IPython", None)  # importarlo da ModuleNotFoundError
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    for module in (animation, plots, fields, style, session):
+        importlib.reload(module)
+    assert animation.save_gif(SNAPSHOTS, tmp_path / "e.gif").exists()
 
 
 def test_grid_draws_one_titled_axis_per_image():
@@ -65,3 +150,22 @@ def test_losses_are_drawn_with_their_names_and_ln_2():
 def test_evolution_has_a_column_per_snapshot():
     plots.evolution_strip(SNAPSHOTS, "Evolución", count=2)
     assert [ax.get_title() for ax in plt.gcf().axes] == ["0", "10", "20"]
+
+
+def test_evolution_with_one_snapshot_has_room_for_its_title():
+    plots.evolution_strip({0: RAMP}, "Evolución con el ruido fijo", unit="iteración")
+    figure = plt.gcf()
+    figure.canvas.draw()
+    assert [ax.get_title() for ax in figure.axes] == ["0"]
+    title = figure.findobj(lambda a: getattr(a, "get_text", str)() == figure.get_suptitle())[0]
+    box = title.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
+def test_nothing_to_draw_is_said_and_not_drawn(capsys):
+    plots.evolution_strip({}, "Evolución")
+    assert capsys.readouterr().out == "Evolución: todavía no hay instantáneas que dibujar.\n"
+    for titles in (None, []):
+        plots.show_grid(RAMP[:0], "Rejilla", titles=titles)
+        assert capsys.readouterr().out == "Rejilla: no hay imágenes que dibujar.\n"
+    assert plt.get_fignums() == []

@@ -1,14 +1,18 @@
-"""Animaciones: la evolución del generador como GIF, y cómo verla dentro de un cuaderno."""
+"""Animaciones: la evolución del generador como GIF, y cómo verla en un cuaderno y en su PDF."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from IPython.display import Image as NotebookImage
-from PIL import Image
+from PIL import Image, ImageSequence
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from gancook.data.images import to_uint8
+from gancook.files import write_atomic
+
+if TYPE_CHECKING:
+    from IPython.display import Image as NotebookImage
 
 
 def save_gif(
@@ -31,7 +35,15 @@ def save_gif(
         seconds: duración de cada cuadro.
         scale: intervalo de los valores.
         colors: tamaño de la paleta, hasta 256; en gris, 32 bastan y el archivo encoge.
+
+    Raises:
+        ValueError: si no hay ninguna instantánea.
     """
+    if not snapshots:
+        raise ValueError(
+            "No hay instantáneas que animar: entrena hasta la primera, o pide también la del paso "
+            "0 con Snapshots(…, steps=[0, …])."
+        )
     frames = []
     for images in snapshots.values():
         tile = make_grid(to_uint8(images, scale), nrow=columns, padding=1, pad_value=255)
@@ -42,10 +54,45 @@ def save_gif(
     return Path(path)
 
 
-def show_gif(path: str | Path) -> NotebookImage:
-    """Muestra un GIF animado dentro del cuaderno, también en GitHub.
+def show_gif(path: str | Path) -> "NotebookImage":
+    """Muestra un GIF animado dentro del cuaderno, también en GitHub y al exportarlo a PDF.
 
-    GitHub solo dibuja las salidas ``image/png``; como los navegadores reconocen el formato por
-    su contenido, el GIF se entrega con esa etiqueta y se anima igual.
+    GitHub solo dibuja las salidas ``image/png`` y LaTeX solo lee imágenes fijas. El PNG animado
+    sirve a los dos: el navegador lo mueve y LaTeX ve el último fotograma. Queda junto al GIF, con
+    su nombre y la extensión ``.png``.
     """
-    return NotebookImage(data=Path(path).read_bytes(), format="png")
+    from IPython.display import Image as NotebookImage  # fuera de un cuaderno puede no estar
+
+    return NotebookImage(data=_animated_png(Path(path)).read_bytes(), format="png")
+
+
+def _animated_png(gif_path: Path) -> Path:
+    frames, durations = [], []
+    with Image.open(gif_path) as gif:
+        for frame in ImageSequence.Iterator(gif):
+            frames.append(frame.convert("RGB"))
+            durations.append(frame.info.get("duration", 100))
+    frames = _share_palette(frames)
+    path = gif_path.with_suffix(".png")
+    with write_atomic(path) as file:
+        # El primero es la imagen fija (default_image) y no forma parte de la animación.
+        frames[-1].save(
+            file,
+            format="png",
+            save_all=True,
+            append_images=frames,
+            default_image=True,
+            duration=durations,
+            loop=0,
+        )
+    return path
+
+
+def _share_palette(frames: list[Image.Image]) -> list[Image.Image]:
+    """Una paleta común para los fotogramas RGB: un PNG no admite más, y sin ella pesa el triple."""
+    width, height = frames[0].size
+    sheet = Image.new("RGB", (width, height * len(frames)))
+    for k, frame in enumerate(frames):
+        sheet.paste(frame, (0, k * height))
+    palette = sheet.quantize(256, Image.Quantize.MAXCOVERAGE)  # la que deja blanco el blanco
+    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

@@ -32,6 +32,9 @@ def show_grid(
         scale: intervalo de los valores, si no son bytes.
         cell: lado de cada imagen, en pulgadas.
     """
+    if len(images) == 0:
+        print(f"{title}: no hay imágenes que dibujar.")
+        return
     images = images if images.dtype == torch.uint8 else to_uint8(images, scale)
     if titles is None:
         _show_tiles(images, title, columns, cell)
@@ -83,12 +86,11 @@ def evolution_strip(
         unit: qué cuenta el instante.
         scale: intervalo de los valores.
     """
-    fig, axes = plt.subplots(
-        1,
-        len(snapshots),
-        figsize=(0.75 * len(snapshots), 0.7 * count + 0.6),
-        squeeze=False,
-    )
+    if not snapshots:
+        print(f"{title}: todavía no hay instantáneas que dibujar.")
+        return
+    width = max(0.75 * len(snapshots), 4)  # que quepa el título también si hay pocas
+    fig, axes = plt.subplots(1, len(snapshots), figsize=(width, 0.7 * count + 0.6), squeeze=False)
     for ax, (step, images) in zip(axes[0], snapshots.items(), strict=True):
         tile = make_grid(to_uint8(images[:count], scale), nrow=1, padding=1, pad_value=255)
         ax.imshow(tile.permute(1, 2, 0).numpy())
