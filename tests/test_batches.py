@@ -1,5 +1,9 @@
-"""Lotes: cobertura, orden, reanudación y normalización."""
+"""Lotes: cobertura, orden, reanudación, normalización, etiquetas y archivos mapeados."""
 
+import sys
+import warnings
+
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +36,22 @@ def test_seed_changes_the_order_and_neighbours_do_not_collide():
     assert len({str(order) for order in orders}) == 4
 
 
+@pytest.mark.parametrize("replacement", [False, True])
+def test_no_epoch_repeats_another(replacement):
+    batches = Batches(numbered(100), 20, replacement=replacement)
+    assert len({str(values(batches, epoch)) for epoch in range(12)}) == 12
+
+
+@pytest.mark.parametrize("scale", [(-1, 1), (0, 1)])
+def test_bits_and_order_are_those_of_the_committed_results(scale):
+    images = torch.randint(0, 256, (50, 1, 4, 4), dtype=torch.uint8)
+    generator = torch.Generator().manual_seed(7 * 1_000_003 + 3)
+    order = torch.randperm(50, generator=generator).split(8)[:6]
+    step = (scale[1] - scale[0]) / 255
+    for batch, rows in zip(Batches(images, 8, scale=scale, seed=7).epoch(3), order, strict=True):
+        assert torch.equal(batch, images[rows].float() * step + scale[0])
+
+
 def test_incomplete_batch_is_left_out():
     batches = Batches(numbered(10), 4)
     assert len(batches) == 2
@@ -47,6 +67,7 @@ def test_replacement_draws_repeated_images():
     batches = Batches(numbered(10), 10, scale=(0, 255), replacement=True, steps=30)
     drawn = values(batches, 0)
     assert len(drawn) == len(batches) == 30
+    assert {len(batch) for batch in drawn} == {10}
     assert any(len(set(batch)) < 10 for batch in drawn)
     assert set(sum(drawn, [])) == set(range(10))
 
@@ -66,15 +87,96 @@ def test_batches_leave_the_images_alone():
     assert torch.equal(images, numbered(8))
 
 
+def test_points_are_delivered_as_they_come():
+    points = torch.randn(64, 2, dtype=torch.float64)
+    batch = next(Batches(points, 64, scale=(0, 1)).epoch(0))
+    assert batch.dtype == torch.float32
+    assert torch.equal(batch.sort(dim=0).values, points.float().sort(dim=0).values)
+
+
+@pytest.mark.parametrize("kind", ["tensor", "array", "de solo lectura"])
+def test_labels_travel_with_their_rows(kind):
+    labels = torch.arange(1000, 1100) if kind == "tensor" else np.arange(1000, 1100)
+    if kind == "de solo lectura":
+        labels.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batches = Batches(numbered(100), 30, scale=(0, 255), labels=labels)
+        pairs = list(batches.epoch(1, 1))
+    assert len(pairs) == 2
+    for data, chosen in pairs:
+        assert chosen.dtype == torch.int64
+        assert torch.equal(data.flatten().round().long() + 1000, chosen)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, ">f4"])
+def test_memory_map_gives_the_batches_of_the_tensor(dtype, tmp_path):
+    array = (np.arange(60 * 12) % 251).reshape(60, 3, 2, 2).astype(dtype)
+    array.tofile(tmp_path / "datos")
+    mapped = np.memmap(tmp_path / "datos", dtype=dtype, mode="r", shape=array.shape)
+    tensor = torch.from_numpy(array.astype(np.uint8 if dtype == np.uint8 else np.float32))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # torch avisa si comparte memoria de solo lectura
+        batches = list(Batches(mapped, 7, labels=np.arange(60)).epoch(2))
+    expected = list(Batches(tensor, 7, labels=torch.arange(60)).epoch(2))
+    for (rows, labels), (their_rows, their_labels) in zip(batches, expected, strict=True):
+        assert rows.dtype == torch.float32
+        assert torch.equal(rows, their_rows) and torch.equal(labels, their_labels)
+        rows.zero_()  # es una copia: no falla ni llega al archivo
+    assert np.array_equal(mapped, array)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="el archivo no sería disperso")
+def test_memory_map_may_be_larger_than_memory(tmp_path):
+    with open(tmp_path / "enorme", "wb") as file:
+        file.truncate(2**42)  # 4 TiB que no ocupan disco
+    mapped = np.memmap(tmp_path / "enorme", mode="r", shape=(2**18, 2**24))
+    assert next(Batches(mapped, 2).epoch(0)).shape == (2, 2**24)
+
+
+@pytest.mark.parametrize("data", [numbered(8), numbered(8).numpy(), torch.rand(8, 2)])
+def test_batches_and_labels_are_delivered_on_the_device(data):
+    batches = Batches(data, 4, labels=torch.arange(8), device="meta")
+    assert [part.device.type for part in next(batches.epoch(0))] == ["meta", "meta"]
+
+
+def test_state_is_accepted_only_by_batches_in_the_same_order():
+    state = Batches(numbered(20), 4, seed=1).state_dict()
+    Batches(numbered(20), 4, seed=1, labels=torch.arange(20)).load_state_dict(state)
+    for other in (
+        Batches(numbered(21), 4, seed=1),
+        Batches(numbered(20), 3, seed=1, steps=5),
+        Batches(numbered(20), 4, seed=2),
+        Batches(numbered(20), 4, seed=1, steps=4),
+        Batches(numbered(20), 4, seed=1, replacement=True),
+    ):
+        with pytest.raises(ValueError, match="se guardaron con"):
+            other.load_state_dict(state)
+
+
+FOUR = {"data": numbered(4), "batch_size": 2}
+
+
 @pytest.mark.parametrize(
     "arguments, error, message",
     [
-        ({"images": numbered(4).float(), "batch_size": 2}, TypeError, "uint8"),
-        ({"images": numbered(4), "batch_size": 5}, ValueError, "no cabe"),
-        ({"images": numbered(4), "batch_size": 0}, ValueError, "no cabe"),
-        ({"images": numbered(4), "batch_size": 2, "steps": 3}, ValueError, "replacement"),
+        ({"data": numbered(4).int()}, TypeError, "torch.int32"),
+        ({"data": np.arange(4)}, TypeError, "int64"),
+        ({"data": np.array(["a", "b"])}, TypeError, "<U1"),
+        ({"data": [[0.0], [1.0]]}, TypeError, "recibió list"),
+        ({"batch_size": 5}, ValueError, "no cabe"),
+        ({"batch_size": 0}, ValueError, "no cabe"),
+        ({"batch_size": -1}, ValueError, "no cabe"),
+        ({"batch_size": 1.5}, ValueError, "entero"),
+        ({"steps": 3}, ValueError, "replacement"),
+        ({"steps": 0}, ValueError, "steps=0"),
+        ({"steps": 0, "replacement": True}, ValueError, "steps=0"),
+        ({"steps": -1, "replacement": True}, ValueError, "steps=-1"),
+        ({"steps": 1.5}, ValueError, "entero"),
+        ({"labels": torch.arange(3)}, ValueError, "3 etiquetas para 4 filas"),
+        ({"labels": np.arange(5)}, ValueError, "5 etiquetas para 4 filas"),
     ],
 )
 def test_wrong_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
-        Batches(**arguments)
+        Batches(**{**FOUR, **arguments})
