@@ -1,7 +1,7 @@
 """Escribir archivos enteros o no escribirlos."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,26 +14,18 @@ def write_atomic(path: Path) -> Iterator[IO[bytes]]:
 
     Quien lea ``path`` ve siempre el archivo anterior o el nuevo, nunca uno a medias, y dos procesos
     que escriban a la vez no mezclan sus bytes. Si algo falla dentro del ``with``, no queda rastro.
+    Los permisos son los de cualquier archivo nuevo: los que deje la umask.
 
     Args:
         path: destino; su carpeta se crea si falta.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:  # tempfile lo dejaría legible solo para su dueño
             yield file
             file.flush()
             os.fsync(file.fileno())  # en el disco antes de que tenga nombre
-        temporary.chmod(0o666 & ~_umask())  # mkstemp lo deja legible solo para su dueño
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    """Los permisos que el usuario no da por omisión; leerlos obliga a cambiarlos un instante."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
