@@ -1,4 +1,4 @@
-"""Los datos de juguete contra SciPy, contra su geometría y contra la integral de su densidad."""
+"""Las mezclas del plano contra SciPy, contra su geometría y contra la integral de su densidad."""
 
 import math
 
@@ -7,13 +7,13 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-import gancook
-from gancook import toy
+from gancook import seed_everything
+from gancook.data import mixtures
 
 
 def test_log_prob_matches_scipy_on_the_grid_of_25():
-    data = toy.grid()
-    gancook.seed_everything(0)
+    data = mixtures.grid()
+    seed_everything(0)
     x = data.sample(50)
     expected = np.mean(
         [multivariate_normal(c, 0.05**2).pdf(x.numpy()) for c in data.centers.numpy()], axis=0
@@ -22,8 +22,8 @@ def test_log_prob_matches_scipy_on_the_grid_of_25():
 
 
 def test_ring_has_the_published_geometry():
-    centers = toy.ring().centers
-    assert centers.shape == (8, 2) and toy.ring().std == 0.01
+    centers = mixtures.ring().centers
+    assert centers.shape == (8, 2) and mixtures.ring().std == 0.01
     torch.testing.assert_close(centers.norm(dim=1), torch.ones(8))
     neighbours = (centers - centers.roll(1, dims=0)).norm(dim=1)
     torch.testing.assert_close(neighbours, torch.full((8,), 2 * math.sin(math.pi / 8)))
@@ -31,10 +31,12 @@ def test_ring_has_the_published_geometry():
 
 def test_grid_centers_are_the_25_even_points():
     expected = {(float(a), float(b)) for a in range(-4, 5, 2) for b in range(-4, 5, 2)}
-    assert {tuple(c) for c in toy.grid().centers.tolist()} == expected
+    assert {tuple(c) for c in mixtures.grid().centers.tolist()} == expected
 
 
-@pytest.mark.parametrize("data", [toy.ring(std=0.1), toy.two_moons(), toy.spiral(std=0.05)])
+@pytest.mark.parametrize(
+    "data", [mixtures.ring(std=0.1), mixtures.two_moons(), mixtures.spiral(std=0.05)]
+)
 def test_densities_integrate_to_one(data):
     axis = torch.linspace(-3, 3, 301)
     points = torch.cartesian_prod(axis, axis)
@@ -43,7 +45,7 @@ def test_densities_integrate_to_one(data):
 
 
 def test_moons_are_two_half_circles_centred_on_the_origin():
-    data = toy.two_moons(std=0.01, per_moon=1000)
+    data = mixtures.two_moons(std=0.01, per_moon=1000)
     upper, lower = data.centers.split(1000)
     for moon, center, sign in ((upper, (-0.5, -0.25), 1), (lower, (0.5, 0.25), -1)):
         offset = moon - torch.tensor(center)
@@ -53,8 +55,8 @@ def test_moons_are_two_half_circles_centred_on_the_origin():
 
 
 def test_sample_moments_match_those_of_the_mixture():
-    data = toy.spiral()
-    gancook.seed_everything(0)
+    data = mixtures.spiral()
+    seed_everything(0)
     x = data.sample(100_000)
     covariance = torch.cov(data.centers.T, correction=0) + data.std**2 * torch.eye(2)
     torch.testing.assert_close(x.mean(dim=0), data.centers.mean(dim=0), atol=0.01, rtol=0)
@@ -64,8 +66,8 @@ def test_sample_moments_match_those_of_the_mixture():
 def test_same_seed_same_points():
     draws = []
     for _ in range(2):
-        gancook.seed_everything(3)
-        draws.append(toy.ring().sample(10))
+        seed_everything(3)
+        draws.append(mixtures.ring().sample(10))
     assert torch.equal(*draws)
 
 
@@ -79,9 +81,9 @@ def test_same_seed_same_points():
 )
 def test_bad_mixtures_explain_themselves(centers, std, message):
     with pytest.raises(ValueError, match=message):
-        toy.GaussianMixture(centers, std)
+        mixtures.GaussianMixture(centers, std)
 
 
 def test_log_prob_rejects_points_of_another_dimension():
     with pytest.raises(ValueError, match="forma"):
-        toy.ring().log_prob(torch.zeros(5, 3))
+        mixtures.ring().log_prob(torch.zeros(5, 3))
