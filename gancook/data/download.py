@@ -2,8 +2,6 @@
 
 import gzip
 import hashlib
-import os
-import tempfile
 import urllib.request
 import zlib
 from collections.abc import Iterator
@@ -13,11 +11,16 @@ from typing import IO
 
 from fastprogress import progress_bar
 
+from gancook.files import write_atomic
+
 _CHUNK = 1 << 18  # bytes
 
 
 def download(url: str, target: Path, sha256: str, timeout: float = 15.0) -> None:
     """Descarga ``url`` (gzip) en ``target``, si no está ya, y comprueba su contenido.
+
+    Lo recibido se guarda en la memoria hasta comprobarlo: si algo falla no se crea nada, ni
+    siquiera la carpeta.
 
     Args:
         url: dirección ``http(s)://`` o ``file://`` de un archivo ``.gz``.
@@ -30,27 +33,20 @@ def download(url: str, target: Path, sha256: str, timeout: float = 15.0) -> None
     """
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _fetch(url, file, timeout)
-        _check(temporary, sha256, url)
-        os.replace(temporary, target)  # atómico: o está entero o no está
-    finally:
-        temporary.unlink(missing_ok=True)
+    content = _fetch(url, timeout)
+    _check(content, sha256, url)
+    with write_atomic(target) as file:
+        file.write(content)
 
 
-def _fetch(url: str, file: IO[bytes], timeout: float) -> None:
+def _fetch(url: str, timeout: float) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=timeout) as response:
             print(f"Descargando {url}")
             chunks = _chunks(response)
             if size := int(response.headers.get("Content-Length") or 0):
                 chunks = progress_bar(chunks, total=-(-size // _CHUNK))
-            for chunk in chunks:
-                file.write(chunk)
+            return b"".join(chunks)
     except HTTPException as error:
         raise OSError(f"la descarga de {url} se cortó: {error!r}") from error
 
@@ -60,9 +56,9 @@ def _chunks(response: IO[bytes]) -> Iterator[bytes]:
         yield chunk
 
 
-def _check(path: Path, sha256: str, url: str) -> None:
+def _check(content: bytes, sha256: str, url: str) -> None:
     try:
-        digest = hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+        digest = hashlib.sha256(gzip.decompress(content)).hexdigest()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise OSError(f"lo recibido de {url} no es un gzip completo: {error}") from error
     if digest != sha256:

@@ -1,7 +1,9 @@
 """MNIST y FashionMNIST enteros, estén donde estén, o la muestra que acompaña al recetario.
 
 Orden de búsqueda: ruta explícita → ``$GANCOOK_DATA`` → ``data/`` → paquete del sistema →
-descarga → muestra incluida. En el perfil ``quick`` se va derecho a la muestra.
+descarga → muestra incluida. En el perfil ``quick`` se va derecho a la muestra. Si la carpeta del
+conjunto en ``$GANCOOK_DATA`` existe y está incompleta, no se busca en otra: se completa con la
+descarga o, si no se puede, es un error.
 """
 
 import os
@@ -109,7 +111,8 @@ def fashion_mnist(split: str = "train", path: str | Path | None = None) -> Image
         path: carpeta con los cuatro archivos ``…-ubyte(.gz)``; sin ella se busca (ver el módulo).
 
     Raises:
-        FileNotFoundError: si ``path`` o ``$GANCOOK_DATA`` no existen o les faltan archivos.
+        FileNotFoundError: si a ``path`` le faltan archivos, si ``$GANCOOK_DATA`` no es una carpeta
+            o si la del conjunto dentro de ella está incompleta y no se pudo completar.
         ValueError: si ``split`` no es válido o un archivo está dañado.
     """
     return _load(FASHION_MNIST, split, path)
@@ -124,7 +127,10 @@ def mnist(split: str = "train", path: str | Path | None = None) -> ImageData:
 
 
 def locate(spec: IdxSet) -> tuple[Path, str] | None:
-    """Carpeta y procedencia del conjunto completo sin descargarlo, o ``None`` si no está."""
+    """Carpeta y procedencia del conjunto completo sin descargarlo, o ``None`` si no está.
+
+    Lanza ``FileNotFoundError`` si ``$GANCOOK_DATA`` no es una carpeta.
+    """
     return next(
         ((folder, where) for folder, where in _candidates(spec) if _complete(spec, folder)), None
     )
@@ -163,17 +169,27 @@ def _find(spec: IdxSet, path: str | Path | None) -> tuple[Path, str]:
         return sample_dir(spec), "muestra incluida, perfil quick"
     if found := locate(spec):
         return found
+    folder = download_dir(spec)
     try:
-        for name in spec.checksums:
-            target = download_dir(spec) / f"{name}.gz"
-            download(f"{spec.mirror}{name}.gz", target, spec.checksums[name][0])
+        _download_missing(spec, folder)
     except OSError as error:
+        if os.environ.get("GANCOOK_DATA") and folder.exists():
+            raise FileNotFoundError(
+                f"{_missing(spec, folder)} La descarga falló ({error}). También puedes quitar "
+                "GANCOOK_DATA para que se busquen en otra parte."
+            ) from error
         print(
             f"⚠ {spec.name} completo no está aquí y no se pudo descargar ({error}): se usa la "
             f"MUESTRA incluida. Para tenerlo entero: {spec.hint} (python -m gancook data)."
         )
         return sample_dir(spec), "muestra incluida"
-    return download_dir(spec), "descargado"
+    return folder, "descargado"
+
+
+def _download_missing(spec: IdxSet, folder: Path) -> None:
+    for name, (checksum, *_) in spec.checksums.items():
+        if find_file(folder, name) is None:
+            download(f"{spec.mirror}{name}.gz", folder / f"{name}.gz", checksum)
 
 
 def _candidates(spec: IdxSet) -> Iterator[tuple[Path, str]]:
@@ -182,7 +198,10 @@ def _candidates(spec: IdxSet) -> Iterator[tuple[Path, str]]:
             raise FileNotFoundError(
                 f"GANCOOK_DATA={root} no es una carpeta. Corrígela o quita la variable."
             )
-        yield Path(root) / spec.folder, "GANCOOK_DATA"
+        chosen = Path(root) / spec.folder
+        yield chosen, "GANCOOK_DATA"
+        if chosen.exists():
+            return  # incompleta, pero es la que se ha elegido: otra daría otros datos en silencio
     yield _own_dir(spec), "data/"
     if spec.system:
         yield Path(spec.system), "paquete del sistema"
