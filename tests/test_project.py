@@ -1,7 +1,9 @@
 """Lo que se declara dos veces se mantiene igual: dependencias, muestras y ejemplos del README."""
 
+import ast
 import re
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,79 @@ def test_readme_map_names_the_package_as_it_is():
         for modules in re.findall(r"\((`[^)]+`)\)", contents):
             for module in re.findall(r"`(\w+)`", modules):
                 assert (package / room.strip("`") / f"{module}.py").is_file(), module
+
+
+@needs_tomllib
+@pytest.mark.parametrize(
+    "folder, words",
+    [
+        ("fashion-mnist", ["2017 Zalando SE", "Permission is hereby granted", "WITHOUT WARRANTY"]),
+        ("mnist", ["Yann LeCun", "Corinna Cortes", "https://creativecommons.org/licenses/by-sa/3"]),
+    ],
+)
+def test_wheel_carries_the_licence_of_each_sample(folder, words):
+    notice = ROOT / "data" / "samples" / folder / "LICENCIA.txt"
+    for word in words:
+        assert word in notice.read_text(encoding="utf-8")
+    build = pyproject()["tool"]["hatch"]["build"]["targets"]
+    carried = [ROOT / source for source in build["wheel"]["force-include"]]
+    assert any(notice.is_relative_to(source) for source in carried)
+    assert any(notice.is_relative_to(ROOT / source) for source in build["sdist"]["include"])
+
+
+PACKAGE = ROOT / "gancook"
+LAYERS = (  # de abajo arriba: cada una solo importa de las anteriores y de sí misma
+    ("files", "style", "version"),
+    ("session",),
+    ("data",),
+    ("training",),
+    ("measure",),
+    ("figures",),
+    ("pretrained",),
+    ("notebooks", "testing"),
+    ("__init__",),
+    ("__main__",),
+)
+HEIGHT = {room: height for height, rooms in enumerate(LAYERS) for room in rooms}
+
+
+def modules():
+    """Nombre de cada módulo del paquete y su ruta; los ``__init__``, con el de su carpeta."""
+    paths = {path.relative_to(ROOT).with_suffix(""): path for path in PACKAGE.rglob("*.py")}
+    return {
+        ".".join(p for p in short.parts if p != "__init__"): path for short, path in paths.items()
+    }
+
+
+def imports(path, names):
+    """Módulos de ``names`` que importa un archivo, también dentro de sus funciones."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: importación relativa"
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in names else node.module for name in inside}
+    return found & names
+
+
+def room(name):
+    """Primer nivel de un módulo: «data» para «gancook.data.idx»."""
+    return name.split(".")[1] if "." in name else "__init__"
+
+
+def test_imports_go_only_downwards():
+    paths = modules()
+    graph = {name: imports(path, paths.keys()) for name, path in paths.items()}
+    tuple(TopologicalSorter(graph).static_order())  # tampoco hay círculos dentro de un cuarto
+    for name, imported in graph.items():
+        for above, below in ((room(name), room(other)) for other in imported):
+            assert above == below or HEIGHT[below] < HEIGHT[above], f"{name} importa {below}"
+            assert above == below or below != "figures", f"{name} importa {below}"
+
+
+def test_the_package_stays_small():
+    lines = {n: len(p.read_text(encoding="utf-8").splitlines()) for n, p in modules().items()}
+    assert max(lines.values()) <= 250, max(lines, key=lines.get)
+    assert sum(lines.values()) <= 4500
