@@ -3,9 +3,9 @@
     python data/train_classifier.py [ARCHIVO]
 
 Usa las 60 000 imágenes de FashionMNIST, tarda unos minutos de CPU e imprime la exactitud en las
-10 000 de prueba y la suma SHA-256 que debe figurar en ``gancook/extractors.py``. No sobrescribe
-unos pesos que ya existan. Usa un solo hilo y
-una semilla: con el mismo procesador y las mismas versiones el resultado es idéntico.
+10 000 de prueba y la suma SHA-256 que debe figurar en ``gancook/measure/extractors.py``. No
+sobrescribe unos pesos que ya existan. Usa un solo hilo y una semilla: con el mismo procesador y las
+mismas versiones el resultado es idéntico.
 """
 
 import hashlib
