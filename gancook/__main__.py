@@ -4,10 +4,33 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
+
+import torch
 
 from gancook.data import sets
 from gancook.data.idx import read_idx
 from gancook.session import PROFILES
+from gancook.style import number
+
+# argparse pide sus textos a gettext, y Python no trae su traducción.
+_SPANISH = {
+    "usage: ": "uso: ",
+    "options": "opciones",
+    "positional arguments": "órdenes y argumentos",
+    "show this help message and exit": "muestra esta ayuda y termina",
+    "the following arguments are required: %s": "falta por indicar: %s",
+    "unrecognized arguments: %s": "no se reconoce: %s",
+    "invalid choice: %(value)r (choose from %(choices)s)": (
+        "%(value)r no es válido; elige entre %(choices)s"
+    ),
+    "expected one argument": "necesita un valor",
+    "ignored explicit argument %r": "no lleva valor, y se le dio %r",
+    "not allowed with argument %s": "no se puede combinar con %s",
+    "ambiguous option: %(option)s could match %(matches)s": (
+        "%(option)s es ambiguo: puede ser %(matches)s"
+    ),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
-    except (FileNotFoundError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         print(f"gancook: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -27,24 +50,23 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Ejecuta un cuaderno y lo escribe ya ejecutado en ``--out`` o en su sitio."""
     try:
+        import ipykernel  # noqa: F401  (sin él no hay núcleo; mejor saberlo ya)
+
         from gancook import notebooks  # nbclient solo hace falta aquí
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise RuntimeError(f"Falta {error.name}: pip install -r requirements.txt") from error
 
-    if options.profile:
-        os.environ["GANCOOK_PROFILE"] = options.profile
     path = notebooks.find(options.number, _notebooks_dir())
-    if options.in_place:
-        target = path
-    else:
-        options.out.mkdir(parents=True, exist_ok=True)
-        target = _unused(options.out / path.name)
-    notebook = notebooks.execute(path)
+    notebooks.check_writable(path.parent if options.in_place else options.out)
+    _warn_if_busy(options.threads or torch.get_num_threads())
+    asked = {"GANCOOK_PROFILE": options.profile, "OMP_NUM_THREADS": options.threads}
+    notebook = notebooks.execute(path, {name: str(v) for name, v in asked.items() if v})
     notebooks.add_stamp(notebook)
-    notebooks.save(notebook, target)
+    target = path if options.in_place else notebooks.unused(options.out / path.name)
+    notebooks.save_or_rescue(notebook, target)
+    print(f"Escrito: {target}")
     if options.in_place:
         notebooks.save_cover(notebook, path.parent / "portadas" / f"{path.stem}.png")
-    print(f"Escrito: {target}")
 
 
 def show_data(_: argparse.Namespace) -> None:
@@ -64,15 +86,32 @@ def show_data(_: argparse.Namespace) -> None:
             )
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # Python 3.10 no pasa por gettext esta palabra.
+        super().error(message.removeprefix("argument "))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m gancook", description=__doc__)
+    argparse._ = lambda text: _SPANISH.get(text, text)
+    parser = _Parser(prog="python -m gancook", description="El recetario de GAN en español.")
     commands = parser.add_subparsers(required=True, metavar="orden")
     runner = commands.add_parser("run", help="ejecuta un cuaderno de arriba abajo")
-    runner.add_argument("number", metavar="NN", help="número del cuaderno: 02, 06_1…")
+    runner.add_argument("number", metavar="NN", help="número del cuaderno (02, 01.1…) o su archivo")
     runner.add_argument("--profile", choices=PROFILES, help="perfil (por omisión, el del equipo)")
+    runner.add_argument(
+        "--threads",
+        type=_positive,
+        metavar="N",
+        help="hilos de cálculo; con el equipo ocupado, lo mejor es 1",
+    )
     target = runner.add_mutually_exclusive_group()
     target.add_argument(
-        "--out", type=Path, default=Path("resultados"), help="carpeta del cuaderno ejecutado"
+        "--out",
+        type=Path,
+        default=Path("resultados"),
+        metavar="CARPETA",
+        help="dónde dejar el cuaderno ejecutado (por omisión, en «resultados»)",
     )
     target.add_argument(
         "--in-place", action="store_true", help="lo sustituye por el ejecutado, con su sello"
@@ -83,17 +122,35 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} no es un entero mayor que cero")
+    return int(text)
+
+
 def _notebooks_dir() -> Path:
     """La carpeta ``notebooks`` de aquí o, si no la hay, la que acompaña al paquete."""
     here = Path("notebooks")
     return here if here.is_dir() else Path(__file__).parent.parent / "notebooks"
 
 
-def _unused(path: Path) -> Path:
-    """``path`` o, si ya existe, el primer «nombre-2», «nombre-3»… libre."""
-    candidates = (path.with_stem(f"{path.stem}-{k}") for k in range(2, 1000))
-    return path if not path.exists() else next(p for p in candidates if not p.exists())
+def _warn_if_busy(threads: int) -> None:
+    """Avisa si no quedan núcleos libres para tantos hilos: se esperan unos a otros sin avanzar."""
+    cores = os.cpu_count() or 1
+    try:
+        busy = os.getloadavg()[0]
+    except (AttributeError, OSError):  # en Windows no existe
+        return
+    if threads > 1 and cores - busy < threads - 0.75:
+        print(
+            f"Aviso: el equipo está ocupado (carga {number(busy, 2)} para {cores} núcleos). Con "
+            f"{threads} hilos puede tardar hasta diez veces más: cierra otros programas, o "
+            f"interrumpe y repite con --threads {max(1, int(cores - busy))}.",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
+    # Redirigida, la salida puede no saber escribir «−» ni «⚠» (cp1252): que no se pare por eso.
+    sys.stdout.reconfigure(errors="replace")
     sys.exit(main())

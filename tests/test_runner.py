@@ -1,6 +1,7 @@
 """La orden ``python -m gancook``: ejecutar cuadernos y listar datos."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from ipykernel.kernelspec import get_kernel_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from gancook import notebooks
 from gancook.__main__ import main
 
+ROOT = Path(notebooks.__file__).parent.parent
 SLEEPS = """
 import os, time, pathlib
 pathlib.Path("a_medias").write_text(str(os.getpid()))
@@ -92,7 +95,7 @@ def test_interruption_ends_with_one_line_whoever_dies_first(folder, interrupt):
     process = subprocess.Popen(
         [sys.executable, "-m", "gancook", "run", "95", "--in-place"],
         stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(Path(notebooks.__file__).parent.parent)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     while not marker.exists() and process.poll() is None:
         time.sleep(0.02)
@@ -119,17 +122,187 @@ def test_kernel_that_dies_alone_is_not_an_interruption(folder, capsys):
     assert "Traceback" not in message
 
 
-def test_unknown_notebook_lists_the_ones_there_are(folder, capsys):
-    write(folder, "94_algo.ipynb", "1")
-    assert main(["run", "99"]) == 1
-    assert "94_algo.ipynb" in capsys.readouterr().err
+@pytest.mark.parametrize("content", ["esto no es JSON", "{}"])
+def test_damaged_notebook(folder, capsys, content):
+    (folder / "98_roto.ipynb").write_text(content)
+    assert main(["run", "98"]) == 1
+    assert "98_roto.ipynb está dañado" in capsys.readouterr().err
 
 
-def test_ambiguous_number(folder, capsys):
-    write(folder, "06_1_a.ipynb", "1")
-    write(folder, "06_2_b.ipynb", "1")
-    assert main(["run", "06"]) == 1
-    assert "varios" in capsys.readouterr().err
+NAMES = ["01_10_c", "01_1_a", "01_2_b", "02_d", "03_dcgan", "03_dcgan-Copy1", "20_e"]
+
+
+@pytest.mark.parametrize(
+    "asked, found",
+    [
+        ("2", "02_d"), ("02", "02_d"), ("20", "20_e"), ("1.1", "01_1_a"), ("01.1", "01_1_a"),
+        ("01_1", "01_1_a"), ("1_10", "01_10_c"), ("01_2_b", "01_2_b"), ("03_dcgan", "03_dcgan"),
+        ("notebooks/02_d.ipynb", "02_d"),
+    ],
+)  # fmt: skip
+def test_number_means_what_it_says(folder, asked, found):
+    for name in NAMES:
+        (folder / f"{name}.ipynb").touch()
+    assert notebooks.find(asked, Path("notebooks")) == Path("notebooks", f"{found}.ipynb")
+
+
+@pytest.mark.parametrize(
+    "asked, reason, listed",
+    [("99", "ningún", NAMES), ("1", "varios", NAMES[:3]), ("3", "varios", NAMES[4:6])],
+)
+def test_unknown_or_ambiguous_number_lists_the_candidates(folder, capsys, asked, reason, listed):
+    for name in NAMES:
+        (folder / f"{name}.ipynb").touch()
+    assert main(["run", asked]) == 1
+    first, *names = capsys.readouterr().err.splitlines()
+    assert reason in first and f"«{asked}»" in first
+    assert sorted(name.strip() for name in names) == sorted(listed)
+
+
+def test_folder_without_notebooks(folder, capsys):
+    assert main(["run", "02"]) == 1
+    assert "no hay cuadernos" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["archivo", "archivo/dentro", "a" * 300])
+def test_impossible_out_is_refused_before_executing(folder, capsys, out):
+    write(folder, "90_marca.ipynb", "open('ejecutado', 'w')")
+    Path("archivo").touch()
+    assert main(["run", "90", "--out", out]) == 1
+    assert "No se puede escribir en" in capsys.readouterr().err
+    assert not (folder / "ejecutado").exists()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root puede escribir siempre")
+def test_out_without_permission_is_refused_before_executing(folder, capsys):
+    write(folder, "90_marca.ipynb", "open('ejecutado', 'w')")
+    Path("ajena").mkdir(mode=0o555)
+    assert main(["run", "90", "--out", "ajena"]) == 1
+    assert "no tienes permiso" in capsys.readouterr().err
+    assert not (folder / "ejecutado").exists()
+
+
+def test_notebook_that_cannot_be_saved_is_kept_elsewhere(folder, capsys):
+    write(
+        folder, "90_quita.ipynb", "import os; os.rmdir('../out'); open('../out', 'w').close(); 41"
+    )
+    Path("90_quita.ipynb").write_text("del usuario")
+    assert main(["run", "90", "--out", "out"]) == 1  # sin sello tampoco se pierde
+    printed = capsys.readouterr()
+    assert "No se pudo escribir" in printed.err and "no lleva sello" in printed.out
+    rescued = Path(printed.err.split(" está en ")[1].strip())
+    assert rescued == folder.parent / "90_quita-2.ipynb"
+    assert nbformat.read(rescued, 4).cells[1].outputs[0].data["text/plain"] == "41"
+    assert Path("90_quita.ipynb").read_text() == "del usuario"
+
+
+def gancook(*arguments, options=(), **environment):
+    return subprocess.run(
+        [sys.executable, *options, "-m", "gancook", *arguments], capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )  # fmt: skip
+
+
+def test_environment_without_the_libraries_says_so_in_one_line():
+    without_site_packages = gancook("run", "02", options=["-S"], PYTHONIOENCODING="utf-8")
+    assert without_site_packages.returncode == 1
+    (line,) = without_site_packages.stderr.decode().splitlines()
+    assert "falta numpy" in line and "pip install -r requirements.txt" in line
+
+
+def test_import_without_the_libraries_is_still_an_import_error():
+    process = subprocess.run(
+        [sys.executable, "-S", "-c", "import gancook"], capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert b"ModuleNotFoundError" in process.stderr
+
+
+@pytest.mark.parametrize("name", ["ipykernel", "nbclient"])
+def test_missing_notebook_library_is_named(folder, capsys, monkeypatch, name):
+    monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "gancook.notebooks")
+    monkeypatch.delattr("gancook.notebooks")
+    assert main(["run", "02"]) == 1
+    assert f"Falta {name}" in capsys.readouterr().err
+
+
+def test_output_redirected_in_cp1252_survives_other_signs(folder):
+    write(folder, "90_a.ipynb", "1")
+    notebook = nbformat.read(folder / "90_a.ipynb", 4)
+    notebook.cells[0].source = "# Añade −1 ⚠"
+    nbformat.write(notebook, folder / "90_a.ipynb")
+    process = gancook("run", "90", PYTHONIOENCODING="cp1252")
+    assert process.returncode == 0, process.stderr
+    assert "Añade ?1 ?" in process.stdout.decode("cp1252")
+
+
+def test_threads_reach_the_kernel_and_leave_this_process_alone(folder, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    write(folder, "90_hilos.ipynb", "import os; os.environ['OMP_NUM_THREADS']")
+    assert main(["run", "90", "--in-place", "--threads", "3"]) == 0
+    output = nbformat.read(folder / "90_hilos.ipynb", 4).cells[1].outputs[0]
+    assert output.data["text/plain"] == "'3'" and os.environ["OMP_NUM_THREADS"] == "2"
+
+
+@pytest.mark.parametrize(
+    "load, threads, advice",
+    [(0.3, "4", None), (2.0, "4", "--threads 2"), (9.0, "4", "--threads 1"), (9.0, "1", None)],
+)
+def test_busy_machine_is_announced_with_what_to_do(
+    folder, capsys, monkeypatch, load, threads, advice
+):
+    def stop(*_):
+        raise notebooks.NotebookFailed("hasta aquí")
+
+    monkeypatch.setattr(notebooks, "execute", stop)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0, 0), raising=False)
+    write(folder, "90_a.ipynb", "1")
+    assert main(["run", "90", "--threads", threads]) == 1
+    printed = capsys.readouterr().out
+    assert advice in printed if advice else not printed
+    monkeypatch.delattr(os, "getloadavg")  # como en Windows
+    assert main(["run", "90", "--threads", threads]) == 1
+    assert not capsys.readouterr().out
+
+
+ENGLISH = {
+    "usage", "argument", "positional", "options", "show", "exit", "required", "unrecognized",
+    "invalid", "choice", "choose", "expected", "ignored", "explicit", "allowed", "ambiguous",
+    "could", "match",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["-h", "run -h", "", "run", "nada", "run 2 3", "run 2 --nada", "run 2 --profile x",
+     "run 2 --profile", "run 2 --threads 0", "run 2 --threads dos", "run 2 --in-place=1",
+     "run 2 --in-place --out x", "run 2 --=1"],
+)  # fmt: skip
+def test_help_and_usage_errors_are_in_spanish(capsys, arguments):
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments.split())
+    assert exit_.value.code == (0 if "-h" in arguments else 2)
+    printed = "".join(capsys.readouterr())
+    assert printed.startswith("uso: ")
+    assert not ENGLISH & set(re.findall(r"[a-z]+", printed.replace("--", "")))
+
+
+def test_jupyter_saves_the_notebook_without_changing_a_byte(folder):
+    manager = pytest.importorskip("jupyter_server.services.contents.filemanager")
+    source = write(folder, "90_a.ipynb", "print('−1')\nprint('a\\n')", "1.5")
+    assert main(["run", "90", "--in-place"]) == 0
+    ours = source.read_bytes()
+    contents = manager.FileContentsManager(root_dir=str(folder))
+    model = contents.get(source.name)
+    contents.save({"type": "notebook", "format": "json", "content": model["content"]}, source.name)
+    assert source.read_bytes() == ours
+    kernelspec = nbformat.read(source, 4).metadata["kernelspec"]
+    kernel = get_kernel_dict()
+    assert kernelspec == {
+        "name": "python3", "display_name": kernel["display_name"], "language": kernel["language"],
+    }  # fmt: skip
 
 
 def test_hash_ignores_preparation_exercises_and_prose():
