@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy, norm, wasserstein_distance
 
-from gancook import divergences as dv
+from gancook.measure import divergences as dv
 
 RNG = np.random.default_rng(0)
 P, Q = RNG.dirichlet(np.ones(20), size=2)

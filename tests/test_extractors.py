@@ -6,9 +6,9 @@ import pytest
 import torch
 import torchvision
 
-from gancook import extractors
 from gancook.data.sets import fashion_mnist
-from gancook.data.shipped import model
+from gancook.data.shipped import shipped
+from gancook.measure import extractors
 from gancook.measure.metrics import frechet_distance
 
 
@@ -23,6 +23,12 @@ def test_classifier_is_small_and_frozen(classifier):
     assert not any(p.requires_grad for p in classifier.parameters())
 
 
+def test_classifier_convolves_in_channels_last(classifier):
+    second = classifier.convolutions[4]
+    assert second.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not second.weight.is_contiguous()
+
+
 def test_classifier_recognizes_the_test_sample(classifier):
     data = fashion_mnist("test")
     features = extractors.extract(classifier, data.images)
@@ -34,12 +40,12 @@ def test_classifier_recognizes_the_test_sample(classifier):
 
 
 def test_weights_are_half_precision_and_small():
-    path = model("fashion_mnist_classifier.safetensors")
+    path = shipped("models", "fashion_mnist_classifier.safetensors")
     assert path.stat().st_size < 250_000
 
 
 def test_other_weights_are_refused(tmp_path):
-    content = bytearray(model("fashion_mnist_classifier.safetensors").read_bytes())
+    content = bytearray(shipped("models", "fashion_mnist_classifier.safetensors").read_bytes())
     content[-1] ^= 1
     path = tmp_path / "otros.safetensors"
     path.write_bytes(content)

@@ -8,24 +8,22 @@ import torch
 from prdc import compute_prdc
 from scipy.linalg import sqrtm
 from scipy.stats import entropy
-from torch import nn
 
-import gancook
-from gancook import metrics
-from gancook.data.mixtures import grid, ring
-from gancook.data.sets import fashion_mnist
+from gancook.data.mixtures import GaussianMixture, grid, ring
+from gancook.measure import metrics
 from gancook.measure.checks import check_scale
 from gancook.measure.metrics import mixture_report
+from gancook.session import seed_everything
 
 
 def gaussian(n, d, seed, shift=0.0):
-    gancook.seed_everything(seed)
+    seed_everything(seed)
     return shift + torch.randn(n, d, dtype=torch.float64) @ torch.randn(d, d, dtype=torch.float64)
 
 
 def exact_gaussian(mean, std, n=40):
     """Muestra (2n, d) cuya media y desviaciones por coordenada son exactamente las pedidas."""
-    gancook.seed_everything(0)
+    seed_everything(0)
     d = len(mean)
     q, _ = torch.linalg.qr(torch.randn(n, d, dtype=torch.float64))
     both = torch.cat([q, -q])  # media 0, y BᵀB = 2·I
@@ -69,7 +67,7 @@ def test_kid_on_one_full_subset_is_the_unbiased_mmd():
 
 
 def test_inception_score_by_hand():
-    gancook.seed_everything(0)
+    seed_everything(0)
     logits = 3 * torch.randn(50, 4, dtype=torch.float64)
     p = logits.softmax(dim=1).numpy()
     expected = np.exp(np.mean([entropy(row, p.mean(axis=0)) for row in p]))
@@ -89,15 +87,16 @@ def test_inception_score_refuses_probabilities():
 
 @pytest.mark.parametrize("k", [1, 3, 5])
 def test_precision_and_recall_match_prdc(k, capsys):
-    x, y = gaussian(400, 6, 0), gaussian(400, 6, 0, shift=0.7).flip(0)[:, [1, 0, 2, 3, 4, 5]]
+    x, y = gaussian(400, 6, 0), 0.7 * gaussian(400, 6, 0, shift=0.7).flip(0)[:, [1, 0, 2, 3, 4, 5]]
     expected = compute_prdc(x.numpy(), y.numpy(), nearest_k=k)
+    assert abs(expected["precision"] - expected["recall"]) > 0.01  # intercambiarlas se nota
     found = metrics.precision_recall(x, y, k)
     assert found == pytest.approx((expected["precision"], expected["recall"]), abs=1e-6)
     assert min(found) > 0 and max(found) < 1
 
 
 def test_collapse_loses_recall_and_keeps_precision():
-    gancook.seed_everything(0)
+    seed_everything(0)
     real = torch.randn(600, 4, dtype=torch.float64)
     collapsed = real[:1] + 1e-3 * torch.randn(600, 4, dtype=torch.float64)
     precision, recall = metrics.precision_recall(real, collapsed)
@@ -123,6 +122,11 @@ def test_memorization_is_zero_for_copies_and_one_for_unseen():
     assert metrics.memorization(train - 1, train, usual) == 0.5
 
 
+def test_memorization_is_a_median():
+    fake = torch.tensor([[1.0], [2.0], [3.0], [4.0], [90.0]])
+    assert metrics.memorization(fake, torch.zeros(5, 1), 2.0) == 1.5
+
+
 def test_repetition_counts_near_twins():
     real = torch.arange(100.0)[:, None]
     fake = torch.cat([real[:40] * 3, real[:30] * 3 + 500, real[:30] * 3 + 500])
@@ -143,7 +147,7 @@ def test_mixture_report_on_constructed_cases():
 
 
 def test_mixture_report_of_true_samples_has_the_share_of_a_gaussian():
-    gancook.seed_everything(0)
+    seed_everything(0)
     report = mixture_report(grid().sample(100_000), grid())
     assert report["modos"] == 25
     assert report["calidad"] == pytest.approx(1 - math.exp(-4.5), abs=2e-3)
@@ -186,29 +190,35 @@ def test_right_ranges_pass():
     check_scale(torch.rand(4, 1, 28, 28) * 2 - 1, (-1, 1))
 
 
-@pytest.fixture(scope="module")
-def data():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GANCOOK_PROFILE", "quick")
-        train, test = fashion_mnist().images, fashion_mnist("test").images
-    return metrics.reference(train[:1500], test[:400])
+class NoFloat64(torch.Tensor):
+    """Un tensor como los de MPS: sin float64 y sin mezclarse con los de la CPU."""
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func is torch.Tensor.__ior__ and type(args[0]) is torch.Tensor:
+            raise RuntimeError("un tensor de la CPU no recoge lo de otro dispositivo")
+        result = super().__torch_function__(func, types, args, kwargs)
+        if func is torch.Tensor.cpu:
+            return result.as_subclass(torch.Tensor)
+        if isinstance(result, torch.Tensor) and result.dtype == torch.float64:
+            raise TypeError("MPS no tiene float64")
+        return result
 
 
-def test_evaluate_tells_copies_from_noise(data):
-    copies = fashion_mnist().images[:1000]
-    noise = torch.randint(256, (1000, 1, 28, 28), dtype=torch.uint8)
-    good, bad = (metrics.evaluate(x, data, "fila").loc["fila"] for x in (copies, noise))
-    assert good["N"] == good["N vecinos"] == 1000
-    assert good["FCD"] < bad["FCD"] and good["KID·10³"] < bad["KID·10³"]
-    assert good["precisión"] == good["exhaustividad"] == 1 and bad["exhaustividad"] < 0.05
-    assert good["memoria"] < 0.01 < 1 < bad["memoria"]
-
-
-def test_evaluate_restores_the_mode_of_the_generator_and_repeats_itself(data):
-    layers = [nn.Linear(5, 784), nn.BatchNorm1d(784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))]
-    G = nn.Sequential(*layers).train()
-    options = {"z_size": 5, "count": 200, "neighbours": 100}
-    rows = [metrics.evaluate(G, data, "G", **options) for _ in range(2)]
-    assert G.training and all(layer.training for layer in layers)
-    assert rows[0].equals(rows[1])
-    assert list(rows[0].index) == ["G"] and rows[0].loc["G", "N"] == 200
+@pytest.mark.parametrize(
+    "measure",
+    [
+        metrics.frechet_distance,
+        lambda x, y: metrics.kernel_distance(x, y, subset_size=80, subsets=1),
+        lambda x, y: metrics.inception_score(y, splits=1),
+        lambda x, y: metrics.effective_classes(y),
+        metrics.precision_recall,
+        metrics.repetition,
+        lambda x, y: metrics.memorization(x, y, 1.0),
+        lambda x, y: list(mixture_report(x, GaussianMixture(y[:4], 0.5)).values()),
+    ],
+)
+def test_measures_work_on_devices_without_float64(measure):
+    x, y = gaussian(80, 3, 0).float(), gaussian(80, 3, 1).float()
+    elsewhere = (z.as_subclass(NoFloat64) for z in (x, y))
+    assert measure(*elsewhere) == pytest.approx(measure(x, y))

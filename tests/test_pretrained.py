@@ -9,14 +9,14 @@ from safetensors.torch import save_file
 
 from gancook.data.images import to_uint8
 from gancook.data.sets import fashion_mnist
-from gancook.data.shipped import model
+from gancook.data.shipped import shipped
 from gancook.measure.evaluation import sample
 from gancook.measure.extractors import extract, load_classifier
 from gancook.measure.metrics import frechet_distance
 from gancook.pretrained import dcgan_generator, load_generator
 
 CARD = Path(__file__).parent.parent / "data" / "models" / "README.md"
-FILE = model("fashion_mnist_generator.safetensors")
+FILE = shipped("models", "fashion_mnist_generator.safetensors")
 
 
 def test_has_the_parameters_of_its_layers():
@@ -55,7 +55,7 @@ def test_a_file_of_something_else_is_refused(tmp_path):
     with pytest.raises(ValueError, match="otro.safetensors no contiene los pesos"):
         load_generator(path)
     path.write_bytes(b"esto no es safetensors")
-    with pytest.raises(ValueError, match="save_file"):
+    with pytest.raises(ValueError, match="otro.safetensors está dañado"):
         load_generator(path)
 
 

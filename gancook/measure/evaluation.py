@@ -75,34 +75,39 @@ def evaluate(
         seed: semilla del ruido y de los subconjuntos.
 
     Returns:
-        Una fila. La columna de la distancia de Fréchet lleva el nombre que le da el extractor
-        (``FCD``, ``FPD``, ``FID``…); sin logits no hay ``IS`` ni ``clases``.
+        Una fila. La columna de la distancia de Fréchet lleva el nombre que le da el extractor en
+        su atributo ``distance`` (``FCD``, ``FPD``, ``FID``) o, si no lo tiene, ``Fréchet``; un
+        extractor sin logits no da ``IS`` ni ``clases``.
 
     Se construye en el cuaderno 07, §9.
     """
     with temporary_seed(seed):
         images = generator
         if not isinstance(generator, Tensor):
-            images = sample(generator, count, z_size, scale, device_of(data.extractor))
-        fake = extract(data.extractor, images)
-        n = min(neighbours, len(images), len(data.train.wide))
-        near, real = fake.wide[:n], data.train.wide[:n]
-        row = {
-            "N": len(images),
-            "N vecinos": n,
-            data.extractor.distance: frechet_distance(data.train.deep, fake.deep),
-            "KID·10³": 1e3 * kernel_distance(data.train.deep, fake.deep, min(1000, n))[0],
-        }
-        if fake.logits is not None:
-            row |= {"IS": inception_score(fake.logits), "clases": effective_classes(fake.logits)}
-        precision, recall = precision_recall(real, near)
-        row |= {
-            "precisión": precision,
-            "exhaustividad": recall,
-            "memoria": memorization(near, data.train.wide, data.held_out_distance),
-            "repetición": repetition(real, near),
-        }
+            network = generator if isinstance(generator, nn.Module) else data.extractor
+            images = sample(generator, count, z_size, scale, device_of(network))
+        row = _measures(extract(data.extractor, images), data, neighbours)
+    row = {column: value for column, value in row.items() if value is not None}
     return pd.DataFrame([row], index=[name])
+
+
+def _measures(fake: Features, data: Reference, neighbours: int) -> dict[str, float | None]:
+    distance = getattr(data.extractor, "distance", "Fréchet")
+    n = min(neighbours, len(fake.wide), len(data.train.wide))
+    near, real, logits = fake.wide[:n], data.train.wide[:n], fake.logits
+    precision, recall = precision_recall(real, near)
+    return {
+        "N": len(fake.wide),
+        "N vecinos": n,
+        distance: frechet_distance(data.train.deep, fake.deep),
+        "KID·10³": 1e3 * kernel_distance(data.train.deep, fake.deep, min(1000, n))[0],
+        "IS": None if logits is None else inception_score(logits),
+        "precisión": precision,
+        "exhaustividad": recall,
+        "clases": None if logits is None else effective_classes(logits),
+        "memoria": memorization(near, data.train.wide, data.held_out_distance),
+        "repetición": repetition(real, near),
+    }
 
 
 @torch.no_grad()

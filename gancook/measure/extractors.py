@@ -1,8 +1,8 @@
 """Extractores de características: la red con la que miran las métricas (cuaderno 07, §2).
 
 Todos reciben bytes y normalizan dentro, para que nadie mida dos conjuntos con dos
-preprocesados. Su atributo ``num_features`` es el que pide torchmetrics; ``distance``, el nombre
-que recibe la distancia de Fréchet medida con ellos.
+preprocesados. Su atributo ``num_features`` es el que pide torchmetrics; ``distance``, que puede
+faltar, el nombre que recibe la distancia de Fréchet medida con ellos.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ class Features(NamedTuple):
 
     wide: Tensor
     deep: Tensor
-    logits: Tensor | None
+    logits: Tensor | None = None
 
 
 class FashionClassifier(nn.Module):
@@ -95,14 +95,15 @@ def extract(extractor: nn.Module, images: Tensor, batch_size: int = 250) -> Feat
         images: los bytes.
         batch_size: imágenes por lote; con 250 va lo más deprisa en CPU.
     """
-    stages, device = getattr(extractor, "stages", None), device_of(extractor)
+    look, device = getattr(extractor, "stages", extractor), device_of(extractor)
     parts = []
     with eval_mode(extractor):
         for part in images.split(batch_size):
-            one = extractor(part.to(device)) if stages is None else None
-            features = Features(one, one, None) if stages is None else stages(part.to(device))
-            parts.append([None if layer is None else layer.cpu() for layer in features])
-    return Features(*(None if a[0] is None else torch.cat(a) for a in zip(*parts, strict=True)))
+            layers = look(part.to(device))
+            layers = [layers] if isinstance(layers, Tensor) else layers
+            parts.append([layer.cpu() for layer in layers if layer is not None])
+    layers = [torch.cat(layer) for layer in zip(*parts, strict=True)]
+    return Features(*layers) if len(layers) > 1 else Features(layers[0], layers[0])
 
 
 def device_of(network: nn.Module) -> torch.device:

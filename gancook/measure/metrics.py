@@ -2,6 +2,7 @@
 
 Las métricas trabajan sobre características (N, d) ya extraídas (``gancook.measure.extractors``):
 cada imagen pasa una sola vez por la red. Fréchet, KID e IS son las de torchmetrics, en float64.
+Los cálculos en float64 van siempre tras ``.cpu()``, porque hay dispositivos (MPS) que no lo tienen.
 Todas se construyen y se calibran en el cuaderno 07.
 """
 
@@ -93,12 +94,12 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
     check_features(real, fake, minimum=k + 2)
     real_radius = kth_distance(real, real, k + 1)  # el primero es ella misma
     fake_radius = kth_distance(fake, fake, k + 1)
-    inside, covered = [], torch.zeros(len(real), dtype=torch.bool)
+    inside, covered = [], torch.zeros_like(real_radius, dtype=torch.bool)
     for part, radius in zip(fake.split(500), fake_radius.split(500), strict=True):
         distance = torch.cdist(real, part)  # (N, 500)
         inside.append((distance <= real_radius[:, None]).any(dim=0))
         covered |= (distance <= radius).any(dim=1)
-    return torch.cat(inside).float().mean().item(), covered.float().mean().item()
+    return torch.cat(inside).cpu().double().mean().item(), covered.cpu().double().mean().item()
 
 
 def effective_classes(logits: Tensor) -> float:
@@ -138,7 +139,7 @@ def repetition(real: Tensor, fake: Tensor, quantile: float = 0.01) -> float:
     """
     check_features(real, fake, minimum=2)
     threshold = kth_distance(real, real, 2).quantile(quantile)
-    return (kth_distance(fake, fake, 2) <= threshold).float().mean().item()
+    return (kth_distance(fake, fake, 2) <= threshold).cpu().double().mean().item()
 
 
 def mixture_report(samples: Tensor, mixture: GaussianMixture) -> dict[str, float]:
@@ -157,7 +158,7 @@ def mixture_report(samples: Tensor, mixture: GaussianMixture) -> dict[str, float
     reverse_kl = math.log(modes) - torch.special.entr(share).sum().item()
     return {
         "modos": mode[good].unique().numel(),
-        "calidad": good.float().mean().item(),
+        "calidad": good.cpu().double().mean().item(),
         "KL inversa": reverse_kl,
     }
 
