@@ -35,11 +35,11 @@ class History:
         self._pending: list[tuple[int, dict[str, Tensor]]] = []
         self._tables: list[pd.DataFrame] = []
 
-    def record(self, epoch: int, **values: Tensor | float) -> None:
+    def record(self, epoch: int, /, **values: Tensor | float) -> None:
         """Apunta los escalares de un paso de la época ``epoch``, que empieza en 0.
 
         Raises:
-            ValueError: si un valor no es un escalar o se llama ``step``.
+            ValueError: si un valor no es un escalar o se llama ``step`` o ``epoch``.
         """
         row = {name: _scalar(name, value) for name, value in values.items()}
         self.step += 1
@@ -59,8 +59,8 @@ class History:
         table = pd.DataFrame(rows)
         table.insert(0, "epoch", [epoch + 1 for epoch, _ in self._pending])
         table.insert(1, "step", range(self.step - len(table) + 1, self.step + 1))
-        self._tables.append(table)
-        self._pending = []
+        # De una vez: una interrupción entre las dos cosas repetiría las filas.
+        self._tables, self._pending = [*self._tables, table], []
         self.latest = table.drop(columns=["epoch", "step"]).mean().to_dict()
         if bad is not None:
             raise FloatingPointError(_divergence(*table.loc[bad, ["epoch", "step"]], rows[bad]))
@@ -105,11 +105,13 @@ class History:
 
 def _scalar(name: str, value: Tensor | float) -> Tensor:
     """Una copia sin gradiente: ni guarda el grafo ni cambia si se reutiliza el tensor."""
-    value = torch.as_tensor(value).detach().clone()
-    if name == "step" or value.numel() != 1:
+    if not isinstance(value, Tensor):
+        value = torch.tensor(value, dtype=torch.float64, device="cpu")  # sin redondear un float
+    value = value.detach().clone()
+    if name in ("epoch", "step") or value.numel() != 1:
         raise ValueError(
             f"No se puede registrar {name}, de forma {tuple(value.shape)}: los pasos devuelven "
-            "escalares (prueba con .mean()), y el nombre «step» está reservado."
+            "escalares (prueba con .mean()), y los nombres «epoch» y «step» están reservados."
         )
     return value.reshape(())
 
