@@ -30,7 +30,8 @@ def fit(
         hooks: se llaman en orden tras cada iteración, con el historial (media móvil, muestras,
             medidas…). Las copias de seguridad van siempre las últimas: guardan lo que los demás
             ganchos hayan cambiado.
-        history: historial por continuar, en el lote exacto en que quedó.
+        history: historial por continuar, en el lote exacto en que quedó; ``batches`` ha de tener
+            los mismos lotes por época.
 
     Returns:
         El historial. Si se para con Ctrl-C o el botón, se acaba antes la iteración en curso y
@@ -52,8 +53,8 @@ def fit(
                 for hook in hooks:
                     hook(history)
                 button.check()  # se para aquí, con la iteración entera
-    history.flush()
     history.interrupted = button.pressed
+    history.flush()
     if button.pressed:
         print(
             f"Parado tras el paso {history.step}, con la iteración entera. Para seguir donde "

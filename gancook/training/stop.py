@@ -13,7 +13,8 @@ class StopButton:
 
     ``check()`` acaba el bloque si se ha pulsado, así que quien lo llama elige dónde se para. Un
     paso a medias no se podría continuar: D habría aprendido de su lote y G todavía no. A la tercera
-    pulsación deja de esperar y lanza ``KeyboardInterrupt``. Fuera del hilo principal no hace nada.
+    pulsación deja de esperar y lanza ``KeyboardInterrupt``. Fuera del hilo principal, o si el
+    programa no atiende a Ctrl-C, no hace nada.
 
     Attributes:
         pressed: si se ha pulsado.
@@ -35,7 +36,9 @@ class StopButton:
             raise _Stopped
 
     def __enter__(self) -> "StopButton":
-        if threading.current_thread() is threading.main_thread():
+        # Solo el hilo principal puede cambiarlo, y solo se puede reponer lo que es de Python.
+        handled = callable(signal.getsignal(signal.SIGINT))
+        if handled and threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._press)
         return self
 
