@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
-from gancook.training.losses import discriminator_loss, non_saturating_loss, saturating_loss
+from gancook.training.losses import (
+    discriminator_loss,
+    non_saturating_loss,
+    relativistic_loss,
+    saturating_loss,
+)
 
 torch.manual_seed(0)
 REAL, FAKE = 3 * torch.randn(64, 1).double(), 3 * torch.randn(64, 1).double()
@@ -56,5 +61,14 @@ def test_indifferent_discriminator_costs_ln_2(alpha):
 def test_huge_logits_stay_finite(logit):
     t = torch.tensor([logit], requires_grad=True)
     total = discriminator_loss(t, t) + non_saturating_loss(t) + saturating_loss(t)
+    total = total + relativistic_loss(t, -t) + relativistic_loss(-t, t)
     total.backward()
     assert total.isfinite() and t.grad.isfinite().all()
+
+
+def test_relativistic_loss_is_the_bce_of_the_difference():
+    """Convencer de que el primero es real: la BCE con etiqueta 1 de la resta de logits."""
+    expected = binary_cross_entropy_with_logits(REAL - FAKE, torch.ones_like(REAL))
+    torch.testing.assert_close(relativistic_loss(REAL, FAKE), expected)
+    assert relativistic_loss(REAL, REAL).item() == pytest.approx(math.log(2))
+    assert relativistic_loss(FAKE + 9, FAKE) < relativistic_loss(FAKE, FAKE + 9)

@@ -52,7 +52,8 @@ def generator_step(
     Args:
         z: ruido (B, n) nuevo.
         D, G: discriminador (da logits) y generador.
-        optimizer: el de los parámetros de G.
+        optimizer: el de los parámetros de G, todos entrenables; con capas congeladas, usa
+            :func:`update`.
         loss: función logits falsos → escalar.
 
     Returns:
@@ -87,7 +88,8 @@ class AdversarialStep:
 
     Se ahorra una pasada de G. Uso: ``fit(batches, AdversarialStep(D, G, …), epochs)``. Una técnica
     envuelve D, cambia una pérdida o hereda y redefine ``discriminator_terms`` o
-    ``generator_terms``: cada término que devuelven se suma y se apunta con su nombre.
+    ``generator_terms``: cada término que devuelven se suma y se apunta con su nombre, que no debe
+    repetirse entre los de D y los de G.
 
     Args:
         D, G: discriminador (da logits) y generador.
