@@ -108,12 +108,13 @@ def test_a_reader_of_still_images_sees_the_last_frame(tmp_path):
         assert still.getpixel(corner) == rgb_frames(path)[-1].getpixel(corner)
 
 
-def test_animated_png_weighs_no_more_than_the_gif(tmp_path):
+def test_animated_png_in_color_weighs_less_than_the_gif_and_keeps_white(tmp_path):
     generator = torch.Generator().manual_seed(0)
-    noisy = {k: torch.rand(16, 1, 28, 28, generator=generator) * 2 - 1 for k in range(12)}
-    path = animation.save_gif(noisy, tmp_path / "e.gif", colors=32)
+    noisy = {k: 1 - torch.rand(16, 3, 28, 28, generator=generator) ** 3 for k in range(4)}
+    path = animation.save_gif(noisy, tmp_path / "e.gif")
     animation.show_gif(path)
     assert (tmp_path / "e.png").stat().st_size < path.stat().st_size
+    assert rgb_frames(tmp_path / "e.png")[0].getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_a_single_snapshot_can_be_animated_and_none_says_why(tmp_path):
