@@ -248,6 +248,18 @@ def test_settings_that_could_not_be_read_back_are_refused_at_once(tmp_path, valu
         Checkpoints(tmp_path, every=1, settings={"bien": 1, "x": value})
 
 
+def test_the_names_of_the_settings_must_also_be_read_back(tmp_path):
+    with pytest.raises(TypeError, match="la clave .*3.* es int64"):
+        Checkpoints(tmp_path, every=1, settings={np.int64(3): 1})
+
+
+def test_settings_changed_later_do_not_change_the_copies(tmp_path):
+    settings = {"capas": [16, 8]}
+    checkpoints = Checkpoints(tmp_path, every=1, settings=settings)
+    settings["capas"].append(4)
+    assert checkpoints.settings == {"capas": [16, 8]}
+
+
 def test_settings_that_can_be_read_back_resume(tmp_path):
     settings = {"lr": 2e-4, "betas": (0.5, 0.9), "loss": "hinge", "ema": None, "d": {"n": [1, 2]}}
     settings |= {"torch": torch.float32, "dict": OrderedDict(a=1), "ok": True}
