@@ -335,6 +335,25 @@ def test_what_is_on_disk_is_read_back_before_it_gets_its_name(saved, monkeypatch
         saved[1]()
 
 
+def test_copies_that_were_not_loaded_are_never_overwritten(tmp_path):
+    Game(tmp_path, every=8).train()
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    with pytest.raises(FileExistsError, match="load"):
+        Game(tmp_path, every=8).train()
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_copies_that_could_not_be_loaded_are_never_overwritten(tmp_path):
+    Game(tmp_path, every=8).train()
+    before = {p: p.read_bytes() for p in tmp_path.iterdir()}
+    game = Game(tmp_path, every=8, settings={"lr": 2})
+    with pytest.raises(ValueError, match="otro entrenamiento"):
+        game.checkpoints.load()
+    with pytest.raises(FileExistsError, match="elige otra carpeta"):
+        game.train()
+    assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
 def steps_in(folder):
     return [int(p.stem.removeprefix("paso_")) for p in sorted(folder.glob("paso_*.pt"))]
 
