@@ -63,8 +63,7 @@ def temporary_seed(seed: int) -> Iterator[None]:
 
     Para medir a mitad de un entrenamiento sin cambiarlo.
     """
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    with torch.random.fork_rng(devices):
+    with torch.random.fork_rng(range(torch.cuda.device_count())):  # manual_seed siembra todas
         torch.manual_seed(seed)
         yield
 
