@@ -22,14 +22,3 @@ except ModuleNotFoundError as error:
         f"gancook: falta {error.name}. Activa el entorno donde lo instalaste o, desde la carpeta "
         "del repositorio: pip install -r requirements.txt"
     )
-
-__all__ = [
-    "__version__",
-    "get_device",
-    "pick",
-    "profile",
-    "results_dir",
-    "seed_everything",
-    "setup",
-    "stamp",
-]

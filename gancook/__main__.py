@@ -8,8 +8,6 @@ from typing import NoReturn
 
 import torch
 
-from gancook.data import sets
-from gancook.data.idx import read_idx
 from gancook.session import PROFILES
 from gancook.style import number
 
@@ -38,6 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
+    except ModuleNotFoundError as error:
+        print(f"gancook: falta {error.name}: pip install -r requirements.txt", file=sys.stderr)
+        return 1
     except (OSError, ValueError, RuntimeError) as error:
         print(f"gancook: {error}", file=sys.stderr)
         return 1
@@ -49,12 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Ejecuta un cuaderno y lo escribe ya ejecutado en ``--out`` o en su sitio."""
-    try:
-        import ipykernel  # noqa: F401  (sin él no hay núcleo; mejor saberlo ya)
+    import ipykernel  # noqa: F401  (sin él no hay núcleo; mejor saberlo ya)
 
-        from gancook import notebooks  # nbclient solo hace falta aquí
-    except ModuleNotFoundError as error:
-        raise RuntimeError(f"Falta {error.name}: pip install -r requirements.txt") from error
+    from gancook import notebooks  # nbclient solo hace falta aquí
 
     path = notebooks.find(options.number, _notebooks_dir())
     notebooks.check_writable(path.parent if options.in_place else options.out)
@@ -64,13 +62,16 @@ def run(options: argparse.Namespace) -> None:
     notebooks.add_stamp(notebook)
     target = path if options.in_place else notebooks.unused(options.out / path.name)
     notebooks.save_or_rescue(notebook, target)
-    print(f"Escrito: {target}")
     if options.in_place:
         notebooks.save_cover(notebook, path.parent / "portadas" / f"{path.stem}.png")
+    print(f"Escrito: {target}")
 
 
 def show_data(_: argparse.Namespace) -> None:
     """Lista cada conjunto: dónde está y cuántas imágenes tiene, o cómo conseguirlo."""
+    from gancook.data import sets  # aquí, para que una biblioteca que falte se diga en una línea
+    from gancook.data.idx import read_idx
+
     for spec in sets.IDX_SETS:
         sample = read_idx(sets.sample_dir(spec) / "train-labels-idx1-ubyte.gz")
         print(f"{spec.name}\n  muestra incluida: {len(sample)} imágenes de entrenamiento")
@@ -82,7 +83,7 @@ def show_data(_: argparse.Namespace) -> None:
             print(
                 f"  completo: no está. Con red se descarga solo, al usarlo, en "
                 f"{sets.download_dir(spec)}.\n  Sin ella: {spec.hint}; déjalo en esa carpeta "
-                "o indica otra con la variable GANCOOK_DATA."
+                f"o en {spec.folder}/ dentro de la que indique la variable GANCOOK_DATA."
             )
 
 

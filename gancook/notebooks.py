@@ -45,7 +45,8 @@ def find(asked: str, folder: Path) -> Path:
     """
     if asked.endswith(".ipynb") and Path(asked).is_file():
         return Path(asked)
-    key = re.sub(r"^\d+", lambda first: first[0].zfill(2), asked.replace(".", "_"))
+    stem = asked.removesuffix(".ipynb").replace(".", "_")
+    key = re.sub(r"^\d+", lambda first: first[0].zfill(2), stem)
     paths = sorted(folder.glob("*.ipynb"))
     # Tras un número no puede seguir otra cifra: 01_1 no es 01_10.
     found = [p for p in paths if re.match(re.escape(key) + r"(?!(?<=\d)\d)", p.stem)]
@@ -91,12 +92,13 @@ def execute(path: Path, environment: dict[str, str] | None = None) -> NotebookNo
     Raises:
         NotebookFailed: en la primera celda que falle, si el núcleo se cierra solo o si ``path``
             no es un cuaderno.
-        KeyboardInterrupt: si se interrumpe, muera antes el núcleo o quien lo espera.
+        KeyboardInterrupt: si se interrumpe, aunque el núcleo acabe antes que este proceso.
     """
     try:
         notebook = nbformat.read(path, as_version=4)
     except (ValueError, nbformat.ValidationError) as error:
         raise NotebookFailed(f"{path} está dañado o no es un cuaderno de Jupyter.") from error
+    progress = _Progress(notebook)
     client = NotebookClient(
         notebook,
         timeout=None,
@@ -104,7 +106,7 @@ def execute(path: Path, environment: dict[str, str] | None = None) -> NotebookNo
         record_timing=False,
         extra_arguments=["--log-level=ERROR"],  # sin los avisos del núcleo sobre su transporte
         resources={"metadata": {"path": str(path.parent)}},
-        on_cell_execute=lambda cell, cell_index: _announce(notebook, cell_index),
+        on_cell_execute=progress,
     )
     started = time.perf_counter()
     try:
@@ -112,21 +114,33 @@ def execute(path: Path, environment: dict[str, str] | None = None) -> NotebookNo
     except CellExecutionError as error:
         if error.ename == "KeyboardInterrupt":  # la señal llegó también al núcleo
             raise KeyboardInterrupt from None
-        index, cell = _failed_cell(notebook)
-        source = "\n".join(f"    {line}" for line in cell.source.splitlines())
         reason = _ANSI.sub("", f"{error.ename}: {error.evalue}")
-        raise NotebookFailed(
-            f"{path.name}, celda de código {index}:\n\n{source}\n\n{reason}"
-        ) from error
+        raise NotebookFailed(f"{path.name}, {progress.where()}\n\n{reason}") from error
     except RuntimeError as error:
-        count = client.code_cells_executed
-        where = f"ejecutando la celda de código {count}" if count else f"al arrancar ({error})"
+        where = f"en la {progress.where()}" if progress.count else f"al arrancar ({error})"
         raise NotebookFailed(
-            f"{path.name}: el núcleo de Python se cerró {where}. Lo más corriente es que falte "
+            f"{path.name}: el núcleo de Python se cerró {where}\n\nLo más corriente es que falte "
             "memoria: cierra otros programas o elige un perfil menor con --profile."
         ) from error
     print(f"{path.name}: {number((time.perf_counter() - started) / 60, 2)} minutos")
     return notebook
+
+
+class _Progress:
+    """Anuncia cada celda de código al empezarla y recuerda cuál es, por si falla."""
+
+    def __init__(self, notebook: NotebookNode):
+        self.cells, self.count, self.source = notebook.cells, 0, ""
+
+    def __call__(self, cell: NotebookNode, cell_index: int) -> None:
+        codes = [c.cell_type == "code" for c in self.cells]
+        self.count, self.source = sum(codes[: cell_index + 1]), cell.source
+        heading = next((h for c in reversed(self.cells[:cell_index]) if (h := _heading(c))), "")
+        print(f"[{self.count:>2}/{sum(codes)}] {heading}", flush=True)
+
+    def where(self) -> str:
+        lines = "".join(f"\n    {line}" for line in self.source.splitlines())
+        return f"celda de código {self.count}:\n{lines}"
 
 
 async def _execute(client: NotebookClient, environment: dict[str, str]) -> None:
@@ -172,7 +186,7 @@ def add_stamp(notebook: NotebookNode) -> None:
     outputs = [output for cell in code_cells(notebook)[-1:] for output in cell.outputs]
     text = "".join(output.get("text", "") for output in outputs)
     lines = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
-    if lines:
+    if "versiones" in lines:  # lo pone el sello; otra cosa con dos puntos no lo es
         notebook.metadata["gancook"] = {**lines, "suma del código": code_hash(notebook)}
     else:
         print("Aviso: no lleva sello, porque la última celda no es gancook.stamp().")
@@ -216,25 +230,9 @@ def save_cover(notebook: NotebookNode, path: Path) -> None:
             file.write(base64.b64decode(images[0]))
 
 
-def _announce(notebook: NotebookNode, index: int) -> None:
-    cells = notebook.cells
-    if cells[index].cell_type != "code":
-        return
-    number = sum(cell.cell_type == "code" for cell in cells[: index + 1])
-    heading = next((h for c in reversed(cells[:index]) if (h := _heading(c))), "")
-    print(f"[{number:>2}/{len(code_cells(notebook))}] {heading}", flush=True)
-
-
 def _heading(cell: NotebookNode) -> str:
     lines = cell.source.splitlines() if cell.cell_type == "markdown" else []
     return next((line.lstrip("# ") for line in lines if line.startswith("#")), "")
-
-
-def _failed_cell(notebook: NotebookNode) -> tuple[int, NotebookNode]:
-    for index, cell in enumerate(code_cells(notebook), start=1):
-        if any(output.output_type == "error" for output in cell.outputs):
-            return index, cell
-    raise RuntimeError("El cuaderno falló sin señalar ninguna celda.")
 
 
 def _rescue(notebook: NotebookNode, name: str) -> str:

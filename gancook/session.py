@@ -61,7 +61,7 @@ def seed_everything(seed: int) -> None:
 def temporary_seed(seed: int) -> Iterator[None]:
     """Dentro del ``with``, el azar de torch sale de ``seed``; al salir sigue donde estaba.
 
-    Para medir a mitad de un entrenamiento sin cambiarlo.
+    Para medir a mitad de un entrenamiento sin cambiarlo. Solo repone el de la CPU y el de CUDA.
     """
     with torch.random.fork_rng(range(torch.cuda.device_count())):  # manual_seed siembra todas
         torch.manual_seed(seed)

@@ -95,7 +95,7 @@ class Batches:
     def normalize(self, images: Tensor) -> Tensor:
         """Bytes uint8 a float32 en el intervalo ``scale``; conserva la forma."""
         low, high = self.scale
-        return images.float().mul_((high - low) / 255).add_(low)
+        return (images.float() * ((high - low) / 255)).add_(low)
 
     def state_dict(self) -> dict[str, int | bool]:
         """Lo que fija el orden: con esto y el número de paso se sigue en el lote exacto."""

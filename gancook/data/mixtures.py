@@ -1,4 +1,4 @@
-"""Datos de juguete en el plano con densidad conocida: anillo, rejilla, lunas y espiral.
+"""Datos de juguete en el plano con densidad conocida: anillo, rejilla y lunas.
 
 Todos son mezclas de gaussianas, así que de todos se puede muestrear y calcular la densidad.
 """
@@ -76,10 +76,3 @@ def two_moons(std: float = 0.05, per_moon: int = 100) -> GaussianMixture:
     lower = torch.tensor([1.0, 0.5]) - upper
     shift = torch.tensor([0.5, 0.25])  # centra el conjunto en el origen
     return GaussianMixture(torch.cat([upper, lower]) - shift, std)
-
-
-def spiral(turns: float = 2.0, std: float = 0.02, points: int = 400) -> GaussianMixture:
-    """Espiral de Arquímedes de radio 0 a 1, casi uniforme en longitud, con ruido ``std``."""
-    radius = ((torch.arange(points) + 0.5) / points).sqrt()
-    angle = 2 * math.pi * turns * radius
-    return GaussianMixture(radius[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1), std)

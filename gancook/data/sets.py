@@ -18,6 +18,7 @@ from gancook.data.download import download
 from gancook.data.idx import read_idx
 from gancook.data.shipped import repository, shipped
 from gancook.session import profile, record_source
+from gancook.style import number
 
 _SPLITS = {"train": "train", "test": "t10k"}
 
@@ -153,8 +154,7 @@ def _load(spec: IdxSet, split: str, path: str | Path | None) -> ImageData:
     folder, where = _find(spec, path)
     images = _read(spec, folder, f"{_SPLITS[split]}-images-idx3-ubyte").unsqueeze(1)
     labels = _read(spec, folder, f"{_SPLITS[split]}-labels-idx1-ubyte").long()
-    count = f"{len(images):,}".replace(",", " ")
-    source = f"{count} imágenes ({where})"
+    source = f"{number(len(images))} imágenes ({where})"
     record_source(f"{spec.name} {split}", source)
     return ImageData(images, labels, spec.classes, source)
 
@@ -199,6 +199,11 @@ def _candidates(spec: IdxSet) -> Iterator[tuple[Path, str]]:
                 f"GANCOOK_DATA={root} no es una carpeta. Corrígela o quita la variable."
             )
         chosen = Path(root) / spec.folder
+        if _complete(spec, Path(root)):
+            raise FileNotFoundError(
+                f"Los archivos de {spec.name} están sueltos en GANCOOK_DATA={root}. Muévelos a "
+                f"{chosen}, o indica esa carpeta con path=…"
+            )
         yield chosen, "GANCOOK_DATA"
         if chosen.exists():
             return  # incompleta, pero es la que se ha elegido: otra daría otros datos en silencio

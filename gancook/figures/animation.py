@@ -50,7 +50,10 @@ def save_gif(
         frame = Image.fromarray(tile.permute(1, 2, 0).numpy()).quantize(colors)
         frames.append(frame.resize((frame.width * zoom, frame.height * zoom), Image.NEAREST))
     durations = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0)
+    with write_atomic(Path(path)) as file:
+        frames[0].save(
+            file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
+        )
     return Path(path)
 
 

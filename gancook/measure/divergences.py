@@ -49,21 +49,6 @@ def check_weights(p: np.ndarray, q: np.ndarray) -> None:
             )
 
 
-def js_samples(x: np.ndarray, y: np.ndarray, limits: tuple[float, float], bins: int) -> float:
-    """JS entre los histogramas de dos muestras (n, d) y (m, d) en el cubo [limits]^d.
-
-    Es una estimación sesgada al alza: con pocas muestras por casilla, incluso dos muestras de la
-    misma distribución dan un valor positivo. Lo que cae fuera del cubo es un error.
-    """
-    for name, sample in (("x", x), ("y", y)):
-        if sample.min() < limits[0] or sample.max() > limits[1]:
-            raise ValueError(f"Hay puntos de {name} fuera de {limits}: amplía los límites.")
-    box = [limits] * x.shape[1]
-    p, _ = np.histogramdd(x, bins=bins, range=box)
-    q, _ = np.histogramdd(y, bins=bins, range=box)
-    return js(p / len(x), q / len(y))
-
-
 def kl_gaussians(
     mean_p: np.ndarray, cov_p: np.ndarray, mean_q: np.ndarray, cov_q: np.ndarray
 ) -> float:

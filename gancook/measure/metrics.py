@@ -114,7 +114,7 @@ def effective_classes(logits: Tensor) -> float:
 
 
 def memorization(fake: Tensor, train: Tensor, held_out_distance: float) -> float:
-    """Mediana de la distancia al entrenamiento, entre la de imágenes reales no vistas.
+    """Mediana de la distancia al entrenamiento, dividida por la de imágenes reales no vistas.
 
     Args:
         fake, train: características (N, d) y (M, d).

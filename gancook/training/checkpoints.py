@@ -43,6 +43,7 @@ class Checkpoints:
         parts: objetos con ``state_dict`` y ``load_state_dict``; los lotes también.
 
     Raises:
+        ValueError: si ``every`` o ``keep`` son menores que 1.
         TypeError: si algo de ``settings`` (al construir) o de ``parts`` (al guardar) no se podría
             reabrir; la copia no se escribe y las anteriores no cambian.
         FileExistsError: al guardar, si la carpeta tiene copias que no se han cargado o las está
@@ -63,6 +64,8 @@ class Checkpoints:
         settings: Mapping[str, Any] | None = None,
         **parts: Stateful,
     ):
+        if every < 1 or keep < 1:
+            raise ValueError(f"every={every} y keep={keep} deben ser al menos 1.")
         self.folder, self.every, self.keep = Path(folder), every, keep
         self.settings, self.parts = reopened_settings(settings or {}), parts
         self._seen: set[str] | None = None  # copias escritas aquí o que ya estaban al cargar

@@ -21,7 +21,7 @@ class History:
     Attributes:
         step: pasos dados.
         latest: medias del último tramo leído.
-        interrupted: si el último ``fit`` se paró antes de acabar.
+        interrupted: si se pidió parar durante el último ``fit``.
 
     Raises:
         FloatingPointError: al leerlos, si algún valor registrado es NaN o infinito; los conserva.
@@ -73,7 +73,8 @@ class History:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Sustituye el historial por el de ``state_dict``."""
-        self.step, self.every, self._pending = state["step"], state["every"], []
+        self.step, self.every = state["step"], state["every"]
+        self._pending, self.latest = [], {}
         values = {name: column.numpy() for name, column in state["values"].items()}
         self._tables = [pd.DataFrame(values)] if values else []
 

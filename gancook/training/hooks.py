@@ -1,4 +1,4 @@
-"""Ganchos para ``fit``: retratar a G mientras aprende y quedarse con la mejor red."""
+"""Ganchos para ``fit``: guardar muestras de G mientras aprende y quedarse con la mejor red."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ class Snapshots:
     Args:
         G: generador; se evalúa en modo ``eval`` y cada capa vuelve al modo que tenía.
         z: ruido fijo (B, n).
-        steps: pasos en que se guarda; incluye 0 para retratar a G antes de empezar.
+        steps: pasos en que se guarda; con 0, también antes de empezar.
     """
 
     def __init__(self, G: nn.Module, z: Tensor, steps: Iterable[int]):
@@ -59,6 +59,8 @@ class Best:
     """
 
     def __init__(self, network: nn.Module, measure: Callable[[nn.Module], float], every: int):
+        if every < 1:
+            raise ValueError(f"every={every} debe ser al menos 1: son los pasos entre medidas.")
         self.network, self.measure, self.every = network, measure, every
         self.curve: dict[int, float] = {}
         self.weights: dict[str, Any] = {}

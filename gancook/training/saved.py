@@ -1,4 +1,4 @@
-"""Lo que llevan las copias: que se reabra con ``weights_only`` y que sea de quien lo pide."""
+"""Lo que llevan las copias: que se reabra con ``weights_only`` y sea de este entrenamiento."""
 
 import io
 import zipfile
@@ -69,6 +69,8 @@ def read_whole(path: Path) -> Any:
             if damaged := archive.testzip():
                 raise ValueError(f"falla {damaged}")
         return torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise  # no está dañada: no se puede leer
     except Exception as error:  # según el byte que falte, falla en un sitio u otro
         raise ValueError(f"La copia {path} está dañada o no es una copia.") from error
 
