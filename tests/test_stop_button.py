@@ -1,5 +1,6 @@
 """El botón de parar: se pulse cuando se pulse, el resto del cuaderno funciona y dice qué enseña."""
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -7,6 +8,7 @@ import pytest
 from nbformat.v4 import new_code_cell
 
 from gancook import notebooks
+from test_notebooks import skip_if_in_use
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 
@@ -44,15 +46,41 @@ def with_presses(path, step):
     return notebook
 
 
-@pytest.mark.parametrize("step", [1, 4])  # antes de la primera muestra y a mitad de una época
-@pytest.mark.parametrize("number", ["02", "03", "07"])
-def test_every_cell_works_after_a_stop(number, step, tmp_path):
+# Lo que dice cada cuaderno parado en el paso {}; las líneas empiezan así.
+SAYS = {
+    "02": [
+        "{} pasos de 374",
+        "épocas completas: 0",
+        "Parado en la semilla 1: la tabla es de las que acabaron la época.",
+        "pérdida de G en los últimos {} pasos:",
+        "{} iteraciones; 0 rejillas guardadas",
+        "Parado con z de 2, tras {} iteraciones; los que faltan no se entrenan.",
+    ],
+    "03": [
+        "épocas completas: 0",
+        "Parado en «publicada»: la tabla y la figura son de los peldaños acabados.",
+        "{} de 6 pasos,",
+    ],
+    "07": ["S2: {} pasos de 124"],
+}
+
+
+def printed(cells):
+    return "".join(o.text for c in cells for o in c.outputs if o.output_type == "stream")
+
+
+# Antes de la primera muestra y a mitad de una época.
+@pytest.mark.parametrize("number, step", [("02", 1), ("02", 4), ("03", 1), ("03", 4), ("07", 4)])
+def test_every_cell_works_after_a_stop_and_says_what_it_shows(number, step, tmp_path):
     path = notebooks.find(number, FOLDER)
+    skip_if_in_use(path)
     stopped = tmp_path / path.name
     nbformat.write(with_presses(path, step), stopped)
     executed = notebooks.execute(stopped)  # falla si falla una celda
     trained = [cell for cell in executed.cells if is_training(cell)]
     assert trained
     for cell in trained:
-        text = "".join(output.get("text", "") for output in cell.outputs)
-        assert f"Parado tras el paso {step}" in text, cell.source
+        assert f"Parado tras el paso {step}," in printed([cell]), cell.source
+    said = printed(notebooks.code_cells(executed))
+    for line in SAYS[number]:
+        assert re.search("^" + re.escape(line.format(step)), said, re.MULTILINE), (line, said)
