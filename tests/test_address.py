@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from test_notebooks import PATHS, ROOT, in_use
 
 from gancook.notebooks import code_cells, code_hash
-from test_notebooks import PATHS, ROOT, in_use
 
 NOTEBOOKS = [path for path in PATHS if not in_use(path)]  # en los suyos escribe quien lee
 if not NOTEBOOKS:

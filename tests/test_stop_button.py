@@ -6,9 +6,9 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
+from test_notebooks import skip_if_in_use
 
 from gancook import notebooks
-from test_notebooks import skip_if_in_use
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 

@@ -15,10 +15,10 @@ import torch
 from matplotlib.colors import LogNorm
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
+from test_notebooks import in_use
 
 from gancook.figures import plots
 from gancook.style import number, use_style
-from test_notebooks import in_use
 
 ROOT = Path(__file__).parent.parent
 SMALLEST = 8  # puntos
