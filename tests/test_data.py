@@ -6,15 +6,11 @@ import hashlib
 import os
 import shutil
 import stat
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-import gancook
 from gancook import session
 from gancook.data import sets
 from gancook.data.download import download
@@ -171,6 +167,14 @@ def test_environment_without_the_subfolder_goes_on_searching(laptop, monkeypatch
     assert "data/" in fashion_mnist().source
 
 
+def test_loose_files_in_the_environment_folder_are_asked_to_move(laptop, monkeypatch):
+    folder = place_sample(laptop / "entorno")
+    monkeypatch.setenv("GANCOOK_DATA", str(folder))
+    with pytest.raises(FileNotFoundError, match="[Mm]uéve") as error:
+        fashion_mnist()
+    assert str(folder / "fashion-mnist") in str(error.value)
+
+
 @pytest.mark.parametrize("damage", ["otra suma", "gzip cortado"])
 def test_bad_download_leaves_nothing_behind(damage, tmp_path):
     packed = gzip.compress(b"contenido" * 100)
@@ -226,35 +230,17 @@ def test_shipped_files_exist_in_the_repository():
     assert shipped("samples", "mnist") == sample_dir(MNIST)
 
 
-IN_A_WHEEL = """
-from dataclasses import replace
-from gancook.data.sets import FASHION_MNIST, download_dir, fashion_mnist, locate
-from gancook.data.shipped import repository, shipped
-print(repository(), download_dir(FASHION_MNIST), shipped("models"), sep="\\n")
-print(locate(replace(FASHION_MNIST, system=None)), fashion_mnist("test").source)
-"""
-
-
-def test_foreign_data_folder_beside_the_wheel_is_not_ours(tmp_path):
-    site = tmp_path / "site-packages"
-    no_cache = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(Path(gancook.__file__).parent, site / "gancook", ignore=no_cache)
-    for part in ("samples", "published"):
-        shutil.copytree(shipped(part), site / "gancook" / "_data" / part)
-    place_tiny(site / "data" / "fashion-mnist", 3)
-    result = subprocess.run(
-        [sys.executable, "-c", IN_A_WHEEL],
-        env={**os.environ, "PYTHONPATH": str(site), "XDG_CACHE_HOME": str(tmp_path / "cache")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    root, downloads, models, source = result.stdout.splitlines()
-    assert root == "None"
-    assert Path(downloads) == tmp_path / "cache" / "gancook" / "fashion-mnist"
-    assert Path(models) == site / "gancook" / "_data" / "models"
-    assert source == "None 1 000 imágenes (muestra incluida, perfil quick)"
+def test_foreign_data_folder_beside_the_wheel_is_not_ours(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "gancook"
+    place_sample(package / "_data" / "samples" / "fashion-mnist")
+    place_tiny(package.parent / "data" / "fashion-mnist", 3)
+    monkeypatch.setattr("gancook.data.shipped._PACKAGE", package)
+    monkeypatch.setattr("gancook.data.shipped._IN_WHEEL", package / "_data")
+    assert repository() is None
+    assert sets.download_dir(FASHION_MNIST) == tmp_path / "cache" / "gancook" / "fashion-mnist"
+    assert shipped("models") == package / "_data" / "models"
+    assert sets.locate(dataclasses.replace(FASHION_MNIST, system=None)) is None
+    assert fashion_mnist("test").source == "1000 imágenes (muestra incluida, perfil quick)"
 
 
 def test_weights_are_checked_before_they_are_used(tmp_path):

@@ -210,6 +210,19 @@ def test_each_measure_looks_at_its_layer_and_at_the_whole_reference():
     assert row["KID·10³"] == pytest.approx(expected, rel=0.1)  # este, sin subconjuntos
 
 
+def test_the_neighbours_are_as_many_as_the_smaller_set():
+    torch.manual_seed(0)
+    train, held_out, fake = (
+        torch.randint(256, (n, 1, 3, 4), dtype=torch.uint8) for n in (120, 90, 301)
+    )
+    row = evaluate(fake, reference(train, held_out, Layers()), "fila").loc["fila"]
+    seen, wide = (Layers().stages(images).wide.numpy() for images in (train, fake[:120]))
+    expected = compute_prdc(seen, wide, nearest_k=3)
+    assert row["N"] == 301 and row["N vecinos"] == 120
+    assert row["precisión"] == pytest.approx(expected["precision"])
+    assert row["exhaustividad"] == pytest.approx(expected["recall"])
+
+
 def test_tells_copies_from_noise_and_from_one_repeated_image(data):
     torch.manual_seed(0)
     train = fashion_mnist().images

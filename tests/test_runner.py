@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from ipykernel.kernelspec import get_kernel_dict
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from gancook import notebooks
 from gancook.__main__ import main
@@ -23,6 +23,8 @@ pathlib.Path("a_medias").write_text(str(os.getpid()))
 os.replace("a_medias", "durmiendo")
 time.sleep(600)
 """
+# Un sello sin importar gancook, que tarda: cargaría torch en el núcleo.
+STAMP = "import os; print('perfil:', os.environ['GANCOOK_PROFILE']); print('versiones: ninguna')"
 PIXEL = "from IPython.display import Image, display\ndisplay(Image(data=bytes({}), format='png'))"
 
 
@@ -43,7 +45,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_run_writes_a_stamped_copy_and_never_overwrites(folder, capsys):
-    source = write(folder, "91_bien.ipynb", "import gancook; gancook.setup();", "gancook.stamp()")
+    source = write(folder, "91_bien.ipynb", "1", STAMP)
     original = source.read_bytes()
     assert main(["run", "91", "--out", "salida"]) == main(["run", "91", "--out", "salida"]) == 0
     assert source.read_bytes() == original
@@ -69,11 +71,14 @@ def test_in_place_replaces_the_notebook_and_saves_its_cover(folder):
 
 
 def test_failing_cell_is_named_and_nothing_is_written(folder, capsys):
-    source = write(folder, "93_mal.ipynb", "x = 1", "raise ValueError('así no')", "x = 2")
+    source = write(
+        folder, "93_mal.ipynb", "raise KeyError('queriendo')", "", "raise ValueError('así no')",
+        tags=["raises-exception"],
+    )  # fmt: skip
     original = source.read_bytes()
     assert main(["run", "93", "--in-place"]) == 1
     message = capsys.readouterr().err
-    assert "celda de código 2" in message
+    assert "celda de código 3" in message and "queriendo" not in message
     assert "raise ValueError" in message and "ValueError: así no" in message
     assert source.read_bytes() == original
 
@@ -87,25 +92,36 @@ def the_group_when_the_kernel_is_dead(client, kernel):
     os.killpg(client, signal.SIGINT)
 
 
+# Dos veces en el mismo proceso: lo que más tarda es importar torch.
+TWICE = """
+import sys
+from gancook.__main__ import main
+print("códigos:", *(main(sys.argv[1:]) for _ in range(2)))
+"""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="las señales a un grupo son de POSIX")
-@pytest.mark.parametrize("interrupt", [only_the_client, the_group_when_the_kernel_is_dead])
-def test_interruption_ends_with_one_line_whoever_dies_first(folder, interrupt):
+def test_interruption_ends_with_one_line_whoever_dies_first(folder):
     source = write(folder, "95_duerme.ipynb", SLEEPS)
-    original, marker = source.read_bytes(), folder / "durmiendo"
+    original, marker, kernels = source.read_bytes(), folder / "durmiendo", []
     process = subprocess.Popen(
-        [sys.executable, "-m", "gancook", "run", "95", "--in-place"],
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        [sys.executable, "-c", TWICE, "run", "95", "--in-place"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
-    while not marker.exists() and process.poll() is None:
-        time.sleep(0.02)
-    kernel = int(marker.read_text())
-    interrupt(process.pid, kernel)
-    assert process.communicate()[1] == "Interrumpido: no se ha escrito nada.\n"
-    assert process.returncode == 130
+    for interrupt in (only_the_client, the_group_when_the_kernel_is_dead):
+        while not marker.exists() and process.poll() is None:
+            time.sleep(0.02)
+        kernels.append(int(marker.read_text(encoding="utf-8")))
+        marker.unlink()
+        interrupt(process.pid, kernels[-1])
+    printed, errors = process.communicate()
+    assert errors == 2 * "Interrumpido: no se ha escrito nada.\n"
+    assert printed.endswith("códigos: 130 130\n")
     assert source.read_bytes() == original
-    with pytest.raises(ProcessLookupError):  # tampoco queda el núcleo
-        os.kill(kernel, 0)
+    for kernel in kernels:
+        with pytest.raises(ProcessLookupError):  # tampoco quedan los núcleos
+            os.kill(kernel, 0)
 
 
 def test_interruption_that_reaches_the_cell_is_not_a_failure(folder, capsys):
@@ -115,16 +131,16 @@ def test_interruption_that_reaches_the_cell_is_not_a_failure(folder, capsys):
 
 
 def test_kernel_that_dies_alone_is_not_an_interruption(folder, capsys):
-    write(folder, "96_muere.ipynb", "1", "import os; os._exit(9)")
+    write(folder, "96_muere.ipynb", "1", "", "import os; os._exit(9)")
     assert main(["run", "96", "--in-place"]) == 1
     message = capsys.readouterr().err
-    assert "se cerró ejecutando la celda de código 2" in message and "memoria" in message
+    assert "se cerró" in message and "celda de código 3" in message and "memoria" in message
     assert "Traceback" not in message
 
 
 @pytest.mark.parametrize("content", ["esto no es JSON", "{}"])
 def test_damaged_notebook(folder, capsys, content):
-    (folder / "98_roto.ipynb").write_text(content)
+    (folder / "98_roto.ipynb").write_text(content, encoding="utf-8")
     assert main(["run", "98"]) == 1
     assert "98_roto.ipynb está dañado" in capsys.readouterr().err
 
@@ -137,7 +153,7 @@ NAMES = ["01_10_c", "01_1_a", "01_2_b", "02_d", "03_dcgan", "03_dcgan-Copy1", "2
     [
         ("2", "02_d"), ("02", "02_d"), ("20", "20_e"), ("1.1", "01_1_a"), ("01.1", "01_1_a"),
         ("01_1", "01_1_a"), ("1_10", "01_10_c"), ("01_2_b", "01_2_b"), ("03_dcgan", "03_dcgan"),
-        ("notebooks/02_d.ipynb", "02_d"),
+        ("notebooks/02_d.ipynb", "02_d"), ("02_d.ipynb", "02_d"),
     ],
 )  # fmt: skip
 def test_number_means_what_it_says(folder, asked, found):
@@ -186,14 +202,14 @@ def test_notebook_that_cannot_be_saved_is_kept_elsewhere(folder, capsys):
     write(
         folder, "90_quita.ipynb", "import os; os.rmdir('../out'); open('../out', 'w').close(); 41"
     )
-    Path("90_quita.ipynb").write_text("del usuario")
+    Path("90_quita.ipynb").write_text("del usuario", encoding="utf-8")
     assert main(["run", "90", "--out", "out"]) == 1  # sin sello tampoco se pierde
     printed = capsys.readouterr()
     assert "No se pudo escribir" in printed.err and "no lleva sello" in printed.out
     rescued = Path(printed.err.split(" está en ")[1].strip())
     assert rescued == folder.parent / "90_quita-2.ipynb"
     assert nbformat.read(rescued, 4).cells[1].outputs[0].data["text/plain"] == "41"
-    assert Path("90_quita.ipynb").read_text() == "del usuario"
+    assert Path("90_quita.ipynb").read_text(encoding="utf-8") == "del usuario"
 
 
 def gancook(*arguments, options=(), **environment):
@@ -224,7 +240,7 @@ def test_missing_notebook_library_is_named(folder, capsys, monkeypatch, name):
     monkeypatch.delitem(sys.modules, "gancook.notebooks")
     monkeypatch.delattr("gancook.notebooks")
     assert main(["run", "02"]) == 1
-    assert f"Falta {name}" in capsys.readouterr().err
+    assert f"falta {name}" in capsys.readouterr().err
 
 
 def test_output_redirected_in_cp1252_survives_other_signs(folder):
@@ -306,13 +322,22 @@ def test_jupyter_saves_the_notebook_without_changing_a_byte(folder):
 
 
 def test_hash_ignores_preparation_exercises_and_prose():
-    def build(code, preparation="a", prose="b"):
-        cells = [new_markdown_cell(prose), new_code_cell(preparation), new_code_cell(code)]
-        cells[1].metadata["tags"] = ["preparacion"]
+    def build(code, preparation="a", prose="b", exercise="c"):
+        cells = [new_markdown_cell(prose), *map(new_code_cell, (preparation, code, exercise))]
+        cells[1].metadata["tags"], cells[3].metadata["tags"] = ["preparacion"], ["ejercicio"]
         return notebooks.code_hash(new_notebook(cells=cells))
 
-    assert build("x = 1") == build("x = 1", preparation="otra", prose="otra")
+    for ignored in ("preparation", "prose", "exercise"):
+        assert build("x = 1") == build("x = 1", **{ignored: "otra"})
     assert build("x = 1") != build("x = 2")
+
+
+def test_what_another_last_cell_prints_is_not_a_stamp(capsys):
+    cell = new_code_cell("print('pérdida:', 3)", outputs=[new_output("stream", text="pérdida: 3")])
+    notebook = new_notebook(cells=[cell])
+    notebooks.add_stamp(notebook)
+    assert "gancook" not in notebook.metadata
+    assert "no lleva sello" in capsys.readouterr().out
 
 
 def test_data_lists_both_sets(capsys):

@@ -1,16 +1,18 @@
 """Perfiles, semillas, resultados y sello."""
 
-import os
+import gc
 import random
-import subprocess
 import sys
-from pathlib import Path
+import tempfile
+from importlib.metadata import version
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 import gancook
+from gancook import session
 
 
 @pytest.mark.parametrize("name, value", [("quick", 1), ("laptop", 2), ("full", 3)])
@@ -50,36 +52,47 @@ def test_quick_results_go_to_a_temporary_folder(monkeypatch, tmp_path):
     assert gancook.results_dir("02") == tmp_path / "otra" / "02"
 
 
-TWICE = """
-from gancook import results_dir
-first = results_dir("02")
-(first / "figura.png").write_bytes(b"x")
-assert results_dir("02") == first and results_dir("03").parent == first.parent
-print(first)
-"""
+def test_quick_results_share_one_folder_that_goes_away_by_itself(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    session._temporary_folder.cache_clear()
+    first = gancook.results_dir("02")
+    (first / "figura.png").write_bytes(b"x")
+    assert gancook.results_dir("02") == first
+    assert gancook.results_dir("03").parent == first.parent
+    assert first.is_relative_to(tmp_path)
+    with pytest.warns(ResourceWarning, match="cleaning up"):  # al salir, Python hace lo mismo
+        session._temporary_folder.cache_clear()
+        gc.collect()
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_quick_results_share_one_folder_that_is_gone_at_exit(tmp_path):
-    result = subprocess.run(
-        [sys.executable, "-c", TWICE],
-        env={**os.environ, "TMPDIR": str(tmp_path), "TEMP": str(tmp_path), "TMP": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert Path(result.stdout.strip()).is_relative_to(tmp_path)
-    assert list(tmp_path.glob("gancook*")) == []
+@pytest.fixture
+def clock(monkeypatch):
+    """Un equipo de tres hilos en el que pasan 93 segundos entre una mirada al reloj y otra."""
+    seconds = iter(range(1000, 2000, 93))
+    monkeypatch.setattr(session, "time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setenv("GANCOOK_DEVICE", "cpu")
 
 
-def test_stamp_says_everything(capsys):
+def test_stamp_says_everything(clock, capsys):
+    session.record_source("MNIST train", "de un cuaderno anterior")
     gancook.setup()
+    session.record_source("MNIST test", "500 imágenes (muestra)")
+    session.record_source("propias", "3 imágenes (ruta explícita)")
     capsys.readouterr()
     gancook.stamp()
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines] == [
-        "perfil",
-        "dispositivo",
-        "versiones",
-        "minutos",
-        "datos",
+    versions = (gancook.__version__, version("torch").split("+")[0], sys.version.split()[0])
+    assert capsys.readouterr().out.splitlines() == [
+        "perfil: quick",
+        "dispositivo: cpu (3 hilos)",
+        "versiones: gancook {}, torch {}, Python {}".format(*versions),
+        "minutos: 1,6",
+        "datos: MNIST test: 500 imágenes (muestra); propias: 3 imágenes (ruta explícita)",
     ]
+
+
+def test_stamp_without_data_says_so(clock, capsys):
+    gancook.setup()
+    gancook.stamp()
+    assert capsys.readouterr().out.endswith("\ndatos: sintéticos, generados en el cuaderno\n")

@@ -1,7 +1,9 @@
 """El banco sigue en marcha con la API de hoy y reconoce una máquina ocupada."""
 
+import dataclasses
 import os
 import runpy
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,8 +23,19 @@ def test_both_loops_train_with_todays_package(bench):
     device = torch.device("cpu")
     case = next(case for case in bench["CASES"] if case.name == "S2, perceptrón")
     images = torch.randint(0, 256, (64, *case.shape), dtype=torch.uint8)
-    for run in (case.loop(images, device), bench["fast_loop"](case, images, device)):
+    made = []
+
+    def networks(sigmoid):
+        made.append(case.networks(sigmoid))
+        return made[-1]
+
+    watched = dataclasses.replace(case, networks=networks)
+    for make in (watched.loop, partial(bench["fast_loop"], watched)):
+        run = make(images, device)
+        weights = [p for network in made[-1] for p in network.parameters()]
+        before = [p.detach().clone() for p in weights]
         run(2)
+        assert not any(map(torch.equal, before, weights))
 
 
 def test_joint_step_equals_two_batches_without_batch_normalization(bench):
