@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from gancook.data.batches import Batches
 
@@ -52,10 +53,25 @@ def test_bits_and_order_are_those_of_the_committed_results(scale):
         assert torch.equal(batch, images[rows].float() * step + scale[0])
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_normalizing_leaves_the_given_images_alone(dtype):
+    images = torch.arange(256).to(dtype)
+    copy = images.clone()
+    found = Batches(numbered(4), 2).normalize(images)
+    torch.testing.assert_close(found, torch.linspace(-1, 1, 256))
+    assert torch.equal(images, copy)
+
+
 def test_incomplete_batch_is_left_out():
     batches = Batches(numbered(10), 4)
     assert len(batches) == 2
     assert [len(b) for b in batches.epoch(0)] == [4, 4]
+
+
+def test_a_batch_may_be_a_single_image_and_an_epoch_a_single_batch():
+    for size in (1, 10):
+        assert [len(b) for b in Batches(numbered(10), size).epoch(0)] == [size] * (10 // size)
+    assert [len(b) for b in Batches(numbered(10), 2, steps=1).epoch(0)] == [2]
 
 
 def test_start_resumes_at_the_exact_batch():
@@ -70,6 +86,8 @@ def test_replacement_draws_repeated_images():
     assert {len(batch) for batch in drawn} == {10}
     assert any(len(set(batch)) < 10 for batch in drawn)
     assert set(sum(drawn, [])) == set(range(10))
+    generator = torch.Generator().manual_seed(0)  # el orden es de la semilla, no del azar global
+    assert sum(drawn, []) == torch.randint(10, (300,), generator=generator).tolist()
 
 
 @pytest.mark.parametrize("scale", [(-1.0, 1.0), (0.0, 1.0)])
@@ -134,10 +152,20 @@ def test_memory_map_may_be_larger_than_memory(tmp_path):
     assert next(Batches(mapped, 2).epoch(0)).shape == (2, 2**24)
 
 
+class LikeCuda(TorchFunctionMode):
+    """Exige, como CUDA y no como ``meta``, que los datos y sus índices estén juntos."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.Tensor.index_select:
+            assert args[0].device == args[2].device
+        return function(*args, **(kwargs or {}))
+
+
 @pytest.mark.parametrize("data", [numbered(8), numbered(8).numpy(), torch.rand(8, 2)])
 def test_batches_and_labels_are_delivered_on_the_device(data):
     batches = Batches(data, 4, labels=torch.arange(8), device="meta")
-    assert [part.device.type for part in next(batches.epoch(0))] == ["meta", "meta"]
+    with LikeCuda():
+        assert [part.device.type for part in next(batches.epoch(0))] == ["meta", "meta"]
 
 
 def test_state_is_accepted_only_by_batches_in_the_same_order():
@@ -152,6 +180,14 @@ def test_state_is_accepted_only_by_batches_in_the_same_order():
     ):
         with pytest.raises(ValueError, match="se guardaron con"):
             other.load_state_dict(state)
+
+
+def test_copies_already_written_are_still_accepted():
+    """Los nombres de las copias que ya están en disco, y cómo son los lotes si no se dice."""
+    written = {"images": 20, "batch_size": 4, "steps": 5, "seed": 0, "replacement": False}
+    batches = Batches(numbered(20), 4)
+    batches.load_state_dict(written)
+    assert batches.state_dict() == written
 
 
 FOUR = {"data": numbered(4), "batch_size": 2}
@@ -180,3 +216,32 @@ FOUR = {"data": numbered(4), "batch_size": 2}
 def test_wrong_arguments(arguments, error, message):
     with pytest.raises(error, match=message):
         Batches(**{**FOUR, **arguments})
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            {"data": numbered(4).int()},
+            "Batches espera un tensor o un array de NumPy de bytes uint8 (0 a 255), que normaliza "
+            "él, o de coma flotante, ya normalizado; recibió torch.int32. Conviértelo antes.",
+        ),
+        (
+            {"labels": torch.arange(3)},
+            "Hay 3 etiquetas para 4 filas de datos: debe haber una por fila, en el mismo orden.",
+        ),
+        (
+            {"batch_size": 5},
+            "batch_size=5 no cabe en un conjunto de 4 filas: debe ser un entero de 1 a ese número.",
+        ),
+        (
+            {"steps": 3},
+            "steps=3 debe ser un entero de 1 en adelante y, sin repetición, de 2 como mucho, que "
+            "son los lotes que hay: corrígelo o usa replacement=True.",
+        ),
+    ],
+)
+def test_each_error_says_what_to_do(arguments, message):
+    with pytest.raises((TypeError, ValueError)) as error:
+        Batches(**{**FOUR, **arguments})
+    assert str(error.value) == message

@@ -24,6 +24,12 @@ def test_discriminator_loss_is_the_mean_bce(alpha):
     torch.testing.assert_close(discriminator_loss(REAL, FAKE, alpha), expected)
 
 
+def test_without_saying_it_the_labels_are_not_smoothed():
+    labels = torch.cat([torch.ones_like(REAL), torch.zeros_like(FAKE)])
+    expected = binary_cross_entropy_with_logits(torch.cat([REAL, FAKE]), labels)
+    torch.testing.assert_close(discriminator_loss(REAL, FAKE), expected)
+
+
 def test_generator_losses_are_their_definitions():
     d = FAKE.sigmoid()
     torch.testing.assert_close(
