@@ -36,6 +36,11 @@ def make(every=2):
     return Best(network, lambda net: net.weight.item(), every), network
 
 
+def test_impossible_number_of_steps_between_measures_is_refused():
+    with pytest.raises(ValueError, match="al menos 1"):
+        make(every=0)
+
+
 def test_keeps_the_lowest_of_the_measured_steps_and_gives_it_back():
     best, network = make()
     run(best, network, [9, 5, 0, 3, 1, 4])  # el 0 y el 1 caen en pasos que no se miden
