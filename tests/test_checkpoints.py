@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
 from collections import OrderedDict, defaultdict
 from pathlib import Path
@@ -24,7 +25,9 @@ from gancook.training.losses import discriminator_loss, non_saturating_loss
 from gancook.training.steps import discriminator_step, generator_step
 
 EPOCHS = 3
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="hace falta fork")
+needs_fork = pytest.mark.skipif(
+    sys.platform != "linux", reason="bifurcar un proceso con torch cargado solo es fiable en Linux"
+)
 
 
 class Game:
@@ -131,6 +134,20 @@ def test_an_empty_folder_starts_from_scratch(tmp_path):
     assert Game(tmp_path / "nueva").checkpoints.load().step == 0
 
 
+@pytest.mark.parametrize("wrong", [{"every": 0}, {"every": 1, "keep": 0}])
+def test_impossible_numbers_of_steps_or_copies_are_refused(tmp_path, wrong):
+    with pytest.raises(ValueError, match="al menos 1"):
+        Checkpoints(tmp_path, **wrong)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root puede leer siempre")
+def test_a_copy_without_permission_is_not_called_damaged(tmp_path):
+    Game(tmp_path, every=8).train()
+    (tmp_path / "paso_000000024.pt").chmod(0)
+    with pytest.raises(PermissionError):
+        Game(tmp_path, every=8).checkpoints.load()
+
+
 def damage(path, kind, weights):
     content = bytearray(path.read_bytes())
     if kind == "cortada":
@@ -217,7 +234,7 @@ def test_a_foreign_file_is_refused(tmp_path, content):
 
 def test_files_with_other_names_are_left_alone(tmp_path):
     for name in ("paso_final.pt", "paso_000000099 (1).pt", "notas.txt"):
-        (tmp_path / name).write_text("mío")
+        (tmp_path / name).write_text("mío", encoding="utf-8")
     Game(tmp_path, every=8, keep=1).train()
     assert Game(tmp_path).checkpoints.load().step == 24
     assert sum(path.read_bytes() == "mío".encode() for path in tmp_path.iterdir()) == 3
