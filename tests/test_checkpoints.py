@@ -120,12 +120,13 @@ def test_a_stopped_run_goes_on_with_its_history_and_keeps_saving(tmp_path, whole
     assert_same_bits(last.state(), whole[1])
 
 
-def test_keeps_the_last_copies_and_loads_the_one_asked_for(tmp_path):
+def test_keeps_the_last_copies_and_loads_the_one_asked_for(tmp_path, capsys):
     Game(tmp_path, every=4, keep=2).train()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["paso_000000020.pt", "paso_000000024.pt"]
     game = Game(tmp_path)
     assert game.checkpoints.load().step == 24
     assert game.checkpoints.load(step=20).step == 20
+    assert capsys.readouterr().out.endswith("Se reanuda en el paso 20, de paso_000000020.pt.\n")
     with pytest.raises(FileNotFoundError, match="paso 21"):
         game.checkpoints.load(step=21)
 
@@ -227,9 +228,14 @@ def test_an_optimizer_of_fewer_parameters_is_refused(tmp_path):
 
 @pytest.mark.parametrize("content", [{"otra": "cosa"}, {"format": "gancook 1"}, [1, 2]])
 def test_a_foreign_file_is_refused(tmp_path, content):
-    torch.save(content, tmp_path / "paso_000000001.pt")
-    with pytest.raises(ValueError, match="no la escribió"):
+    path = tmp_path / "paso_000000001.pt"
+    torch.save(content, path)
+    with pytest.raises(ValueError) as error:
         Game(tmp_path).checkpoints.load()
+    assert str(error.value) == (
+        f"La copia {path} es de otro entrenamiento: no la escribió esta versión de gancook. "
+        "No hay ninguna anterior: elige otra carpeta para empezar de cero."
+    )
 
 
 def test_files_with_other_names_are_left_alone(tmp_path):
@@ -355,8 +361,12 @@ def test_what_is_on_disk_is_read_back_before_it_gets_its_name(saved, monkeypatch
 def test_copies_that_were_not_loaded_are_never_overwritten(tmp_path):
     Game(tmp_path, every=8).train()
     before = {p: p.read_bytes() for p in tmp_path.iterdir()}
-    with pytest.raises(FileExistsError, match="load"):
+    with pytest.raises(FileExistsError) as error:
         Game(tmp_path, every=8).train()
+    assert str(error.value) == (
+        f"{tmp_path} ya tiene copias de otro entrenamiento y no se tocan. Llama antes a load() "
+        "para continuarlo, o elige otra carpeta para empezar de cero."
+    )
     assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
 
 
@@ -437,8 +447,13 @@ def test_another_writer_in_the_folder_stops_this_one(tmp_path):
     other = Game(tmp_path, every=8)
     other.train(other.checkpoints.load(), stop=16)
     before = {p: p.read_bytes() for p in tmp_path.iterdir()}
-    with pytest.raises(FileExistsError, match=r"Otro proceso está escribiendo.*paso_000000016"):
+    with pytest.raises(FileExistsError) as error:
         one.train(history)
+    assert str(error.value) == (
+        f"Otro proceso está escribiendo en {tmp_path}: ha aparecido paso_000000016.pt. Este ya no "
+        "guarda nada. Deja un solo entrenamiento por carpeta; para seguir desde esas copias, crea "
+        "otro Checkpoints y llama a load()."
+    )
     assert {p: p.read_bytes() for p in tmp_path.iterdir()} == before
     assert other.train(other.checkpoints.load()).step == 24
 
@@ -487,6 +502,25 @@ def test_a_loss_that_diverges_stops_the_run_and_says_where(tmp_path, bad):
     with pytest.raises(FloatingPointError, match=r"paso 11 \(época 2\)[\s\S]*load\(\)"):
         game.train(step=diverging)
     assert Game(tmp_path, every=4).checkpoints.load().step == 8
+
+
+def test_the_random_state_of_the_gpus_is_saved_and_put_back_only_where_there_are(
+    tmp_path, monkeypatch
+):
+    """Una copia hecha con GPU se abre sin ella; con ella, el azar sigue donde estaba."""
+    states, restored = [torch.arange(8, dtype=torch.uint8), torch.ones(8).byte()], []
+    network = nn.Linear(2, 2)
+    with monkeypatch.context() as gpus:
+        gpus.setattr(torch.cuda, "is_available", lambda: True)
+        gpus.setattr(torch.cuda, "get_rng_state_all", lambda: states)
+        gpus.setattr(torch.cuda, "set_rng_state_all", restored.extend)
+        Checkpoints(tmp_path, every=1, network=network).save(History())
+        Checkpoints(tmp_path, every=1, network=network).load()
+    assert torch.equal(torch.stack(restored), torch.stack(states))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "set_rng_state_all", restored.extend)
+    Checkpoints(tmp_path, every=1, network=network).load()
+    assert len(restored) == 2
 
 
 def test_the_history_survives_a_round_trip():

@@ -3,6 +3,7 @@
 import _thread
 import copy
 import random
+import re
 import signal
 import sys
 import threading
@@ -158,9 +159,11 @@ def test_stopping_is_said_and_going_on_to_the_end_clears_it(whole, capsys, deaf)
     game = Game()
     assert game.fit(hooks=[press_at(3)]).interrupted is True
     assert game.history.step == 3
-    said = " ".join(capsys.readouterr().out.split())
-    assert "Parado tras el paso 3" in said and "fit(…, history=history)" in said
-    assert "Si vuelves a ejecutar la celda empieza de cero, salvo que reanude de copias" in said
+    assert capsys.readouterr().out.endswith(
+        "Parado tras el paso 3, con la iteración entera. Para seguir donde estaba: "
+        "fit(…, history=history). Si vuelves a ejecutar la celda empieza de cero, salvo que "
+        "reanude de copias de seguridad.\n"
+    )
     assert signal.getsignal(signal.SIGINT) is deaf
     assert game.fit().interrupted is False
     assert "Parado" not in capsys.readouterr().out
@@ -278,6 +281,17 @@ def test_goes_over_every_batch_in_order_and_resumes_in_the_exact_one(deaf):
     assert seen == [[epoch, i] for epoch in range(3) for i in range(3)]
     assert history.frame()["mean"].tolist() == [0, 1, 2] * 3
     assert history.frame()["epoch"].tolist() == [1] * 3 + [2] * 3 + [3] * 3
+
+
+def test_the_bar_shows_what_is_left_of_the_epoch_and_the_latest_means(capsys, deaf):
+    def step(batch):
+        return {"mean": batch[0].mean(), "half": torch.tensor(0.5)}
+
+    history = fit(Pairs(), step, 1, [press_at(2)], History(every=1))
+    capsys.readouterr()
+    fit(Pairs(), step, 1, history=history)
+    last = r"Epoch 1/1 .*100\.00% \[1/1 .*mean 2\.000 · half 0\.500\]"
+    assert re.search(last, capsys.readouterr().out)
 
 
 def test_hooks_run_in_order_after_each_step_and_the_copies_last():
