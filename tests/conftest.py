@@ -1,11 +1,15 @@
 """Lo común a las pruebas: sin ventanas, sin red y sin el entorno de quien las lanza."""
 
+import signal
 import socket
 
 import matplotlib
 import pytest
 
 matplotlib.use("agg")
+# En segundo plano (``pytest &`` en un guion) se hereda un Ctrl-C desatendido, y hay pruebas que
+# lo pulsan.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
