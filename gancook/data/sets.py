@@ -199,7 +199,7 @@ def _candidates(spec: IdxSet) -> Iterator[tuple[Path, str]]:
                 f"GANCOOK_DATA={root} no es una carpeta. Corrígela o quita la variable."
             )
         chosen = Path(root) / spec.folder
-        if _complete(spec, Path(root)):
+        if not chosen.exists() and _complete(spec, Path(root)):
             raise FileNotFoundError(
                 f"Los archivos de {spec.name} están sueltos en GANCOOK_DATA={root}. Muévelos a "
                 f"{chosen}, o indica esa carpeta con path=…"
