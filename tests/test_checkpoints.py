@@ -396,8 +396,8 @@ def test_going_back_to_an_older_copy_sets_aside_the_later_ones(tmp_path, whole, 
     assert [path.read_bytes() for path in aside] == later
     assert "paso_000000024.pt es de otra rama" in capsys.readouterr().out
     game = Game(tmp_path, every=1)
-    assert game.checkpoints.load().step == 13
-    assert game.train(Game(tmp_path).checkpoints.load()).step == 24
+    history = game.checkpoints.load()
+    assert history.step == 13 and game.train(history).step == 24
 
 
 def test_copies_set_aside_twice_do_not_overwrite_each_other(tmp_path):
@@ -432,6 +432,16 @@ def test_starting_again_after_loading_sets_aside_the_old_run(tmp_path):
     assert steps_in(tmp_path) == [8]
     assert (tmp_path / "apartadas" / "paso_000000008.pt").read_bytes() == old
     assert len(list((tmp_path / "apartadas").iterdir())) == 3
+
+
+@pytest.mark.parametrize("loaded, every", [(8, 8), (8, 12)])
+def test_starting_again_sets_aside_also_the_loaded_step_and_the_earlier(tmp_path, loaded, every):
+    Game(tmp_path, every=8).train(stop=loaded)
+    game = Game(tmp_path, every=every)
+    game.checkpoints.load()
+    game.train(stop=every)  # sin history=, y la primera copia no es anterior a la cargada
+    assert steps_in(tmp_path) == [every]
+    assert [path.name for path in (tmp_path / "apartadas").iterdir()] == ["paso_000000008.pt"]
 
 
 def test_saving_the_same_step_again_keeps_one_copy_and_the_rest(tmp_path):

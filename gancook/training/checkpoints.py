@@ -69,7 +69,8 @@ class Checkpoints:
         self.folder, self.every, self.keep = Path(folder), every, keep
         self.settings, self.parts = reopened_settings(settings or {}), parts
         self._seen: set[str] | None = None  # copias escritas aquí o que ya estaban al cargar
-        self._last = 0  # paso de la última copia cargada o escrita
+        self._last = 0  # paso de la última copia cargada o escrita…
+        self._history: History | None = None  # …y el historial al que pertenece
 
     def __call__(self, history: History) -> None:
         self._claim()
@@ -84,11 +85,10 @@ class Checkpoints:
         with write_atomic(path) as file:
             write_reopenable(state, file)
             self._check_alone()  # lo último antes de darle nombre, por si acaba de llegar otro
-            # Quien vuelve a empezar tras cargar también deja atrás las copias de ese paso.
-            start = self._last if history.step >= self._last else history.step - 1
-            self._set_aside(start)
+            # Con otro historial se ha vuelto a empezar: las copias que hubiera son de otra rama.
+            self._set_aside(self._last if history is self._history else 0)
         self._seen.add(path.name)
-        self._last = history.step
+        self._last, self._history = history.step, history
         self._delete_old()
         return path
 
@@ -109,7 +109,7 @@ class Checkpoints:
         history = History()
         state = self._read(paths) if paths else None
         self._seen = {path.name for path in present}  # si no se han podido leer, no se pisan
-        self._last = _step(paths[-1]) if paths else 0
+        self._last, self._history = (_step(paths[-1]) if paths else 0), history
         if state is None:
             return history
         for name, part in self.parts.items():
