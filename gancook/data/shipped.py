@@ -26,6 +26,11 @@ def published(name: str) -> Path:
     return shipped("published", name)
 
 
+def measured(name: str) -> Path:
+    """Ruta de la tabla de un estudio nuestro (``data/measured/name``), una fila por corrida."""
+    return shipped("measured", name)
+
+
 def load_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     """Los tensores de un archivo safetensors.
 
