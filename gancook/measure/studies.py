@@ -8,6 +8,7 @@ import argparse
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from gancook.data.shipped import measured
@@ -74,15 +75,27 @@ def study_command(
         runs, measure, results: los de :func:`run_study`.
         description: lo que enseña ``--help``, por ejemplo la docstring del guion.
     """
+    options = study_options(measured(name), description)
+    with announced_stop():
+        run_study(options.out, runs, measure, results, options.shard)
+
+
+def study_options(out: Path, description: str | None = None) -> argparse.Namespace:
+    """Las opciones de un guion: ``--out``, con ``out`` por omisión, y ``--shard``, como (i, n)."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=description, formatter_class=raw)
-    parser.add_argument("--out", type=Path, default=measured(name), help="tabla que se completa")
+    parser.add_argument("--out", type=Path, default=out, help="tabla o carpeta que se completa")
     parser.add_argument(
         "--shard", type=_shard, default=(1, 1), metavar="i/n", help="solo la parte i de n"
     )
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+@contextmanager
+def announced_stop() -> Iterator[None]:
+    """Con Ctrl-C se para, y se dice que no se ha perdido nada de lo terminado."""
     try:
-        run_study(options.out, runs, measure, results, options.shard)
+        yield
     except KeyboardInterrupt:
         print("Interrumpido. Las filas terminadas están en la tabla; repite la orden para seguir.")
 
