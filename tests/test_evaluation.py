@@ -1,5 +1,6 @@
 """``sample`` y ``evaluate`` contra cuentas aparte: qué azar, qué capas y qué modo usan."""
 
+import warnings
 import weakref
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 
 from gancook.data.images import to_uint8
 from gancook.data.sets import fashion_mnist
-from gancook.measure import evaluation
+from gancook.measure import evaluation, metrics
 from gancook.measure.evaluation import evaluate, reference, sample
 from gancook.measure.extractors import Features, PixelPyramid, extract
 
@@ -60,8 +61,9 @@ def test_sample_keeps_the_bytes_and_drops_the_floats():
     outputs, sizes, alive = [], [], []
 
     def G(z):
-        alive.append(sum(output() is not None for output in outputs))
-        sizes.append(len(z))
+        if len(z) > 2:  # con dos comprueba que no dependan del lote
+            alive.append(sum(output() is not None for output in outputs))
+            sizes.append(len(z))
         pixels = np.full((len(z), 1, 8, 8), -1, dtype=np.float32)
         outputs.append(weakref.ref(pixels))
         return torch.from_numpy(pixels)  # comparte la memoria de ``pixels``
@@ -117,9 +119,52 @@ def test_sample_refuses_another_scale_and_late_infinities():
         sample(lambda z: z.sigmoid().view(-1, 1, 1, 2), 300, 2)
     bytes_ = sample(lambda z: z.sigmoid().view(-1, 1, 1, 2), 300, 2, (0, 1))
     assert bytes_.min() < 60 < 200 < bytes_.max()
-    last = iter([0.0, 0.0, float("nan")])
+    last = iter([0.0, 0.0, 0.0, float("nan")])  # la segunda vez, dos solas
     with pytest.raises(ValueError, match="divergido"):
         sample(lambda z: z.tanh().view(-1, 1, 1, 2) + next(last), 700, 2)
+
+
+def test_a_network_in_train_mode_behind_a_function_is_noticed(data):
+    G, dropout = generator(), nn.Sequential(generator().eval(), nn.Dropout(0.2))
+    for network in (G, dropout):
+        with pytest.warns(UserWarning, match="eval"):
+            sample(lambda z: network(z), 300, 5)  # noqa: B023
+    with pytest.warns(UserWarning, match="eval"):
+        evaluate(lambda z: G(z), data, "fila", **SMALL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        G.eval()
+        sample(lambda z: G(z), 300, 5)
+        sample(dropout, 300, 5)
+        sample(lambda z: G(z), 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"z_size": 7}, RuntimeError, r"z de forma \(250, 7\).*z_size"),
+        ({"count": 0}, ValueError, "count=0: debe ser 1"),
+        ({"count": -3}, ValueError, "count=-3: debe ser 1"),
+        ({"z_size": 0}, ValueError, "z_size=0: debe ser 1"),
+        ({"neighbours": 0}, ValueError, "neighbours=0: debe ser 1"),
+    ],
+)
+def test_wrong_settings_are_explained(data, change, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(generator(), data, "fila", **SMALL | change)
+
+
+def test_what_is_not_images_is_explained(data):
+    images = fashion_mnist("test").images[:100]
+    for wrong in (images.numpy(), (images, images), [images]):
+        with pytest.raises(TypeError, match="tensor de torch y llega (ndarray|tuple|list)"):
+            evaluate(wrong, data, "fila")
+        with pytest.raises(TypeError, match="tensor de torch y llega (ndarray|tuple|list)"):
+            reference(wrong, images)
+    with pytest.raises(TypeError, match="llega tuple"):
+        sample(lambda z: (z, z), 10, 5)
+    with pytest.raises(ValueError, match="0 muestras"):
+        evaluate(images[:0], data, "fila")
 
 
 def test_the_noise_goes_where_the_generator_is(monkeypatch):
@@ -157,8 +202,7 @@ def test_evaluate_a_network_is_evaluating_its_samples(data):
     torch.manual_seed(0)
     images = sample(G, 300, 5)
     one, other = (evaluate(x, data, "fila", **SMALL) for x in (G, images))
-    same = ["N", "N vecinos", "FCD", "precisión", "exhaustividad", "clases", "memoria"]
-    assert one[same].equals(other[same])
+    assert one.equals(other)
 
 
 # --- evaluate: las medidas
@@ -183,31 +227,69 @@ def kernel_mmd(x, y):
     return own - 2 * ((x @ y.T / 4 + 1) ** 3).mean()
 
 
-def test_each_measure_looks_at_its_layer_and_at_the_whole_reference():
+def test_each_measure_looks_at_its_layer_and_at_the_whole_reference(capsys):
     torch.manual_seed(0)
     train, held_out, fake = (
         torch.randint(low, 256, (n, 1, 3, 4), dtype=torch.uint8)
-        for low, n in ((0, 900), (0, 301), (60, 401))
+        for low, n in ((0, 401), (0, 301), (60, 401))
     )
-    row = evaluate(fake, reference(train, held_out, Layers()), "fila", neighbours=251)
+    fake[:40] = train[:40]
+    fake[40:100] = fake[100:160]
+    row = evaluate(fake, reference(train, held_out, Layers()), "fila", neighbours=401)
     row = row.loc["fila"]
     wide, deep, logits = (layer.numpy() for layer in Layers().stages(fake))
     seen, unseen = Layers().stages(train), Layers().stages(held_out)
-    near, far = (cdist(x, seen.wide).min(axis=1) for x in (wide[:251], unseen.wide.numpy()))
-    both = compute_prdc(seen.wide.numpy()[:251], wide[:251], nearest_k=3)
+    away = cdist(wide, seen.wide)
+    near, far = away.min(axis=1), cdist(unseen.wide, seen.wide).min(axis=1)
+    spacing = np.sort(cdist(seen.wide, seen.wide), axis=1)[:, 1]
+    twins = np.sort(cdist(wide, wide), axis=1)[:, 1] <= np.quantile(spacing, 0.01)
+    three, five = (compute_prdc(seen.wide.numpy(), wide, nearest_k=k) for k in (3, 5))
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     share = np.bincount(logits.argmax(axis=1)) / 401
-    assert row["N"] == 401 and row["N vecinos"] == 251
+    assert row["N"] == row["N vecinos"] == 401
     assert row["Fréchet"] == pytest.approx(frechet(seen.deep.numpy(), deep), rel=1e-4)
     assert row["memoria"] == pytest.approx(np.median(near) / np.median(far), rel=1e-4)
-    assert row["precisión"] == pytest.approx(both["precision"])
-    assert row["exhaustividad"] == pytest.approx(both["recall"])
-    assert abs(row["precisión"] - row["exhaustividad"]) > 0.05
+    low = np.quantile(near, 0.05) / np.quantile(far, 0.05)
+    assert row["memoria 5 %"] == pytest.approx(low, abs=1e-4) and row["memoria 5 %"] < 1e-3
+    authentic = (near > spacing[away.argmin(axis=1)] + 1e-6).mean()
+    assert row["autenticidad"] == pytest.approx(authentic)
+    assert row["repetición"] == pytest.approx(twins.mean()) and twins.mean() > 0.2
+    assert row["precisión"] == pytest.approx(three["precision"])
+    assert row["exhaustividad"] == pytest.approx(three["recall"])
+    assert row["densidad"] == pytest.approx(five["density"])
+    assert row["cobertura"] == pytest.approx(five["coverage"])
     assert row["clases"] == pytest.approx(np.exp(entropy(share)))
     expected = np.exp(np.mean([entropy(q, p.mean(axis=0)) for q in p]))
     assert row["IS"] == pytest.approx(expected, rel=0.05)  # este, en un solo grupo
     expected = 1e3 * kernel_mmd(seen.deep.numpy(), deep)
-    assert row["KID·10³"] == pytest.approx(expected, rel=0.1)  # este, sin subconjuntos
+    assert row["KID·10³"] == pytest.approx(expected, rel=1e-4)  # un solo subconjunto posible
+    assert row["± KID"] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_deviation_of_the_kid_is_the_one_of_its_subsets():
+    torch.manual_seed(0)
+    train, held_out, fake = (
+        torch.randint(low, 256, (n, 1, 3, 4), dtype=torch.uint8)
+        for low, n in ((0, 900), (0, 301), (60, 700))
+    )
+    row = evaluate(fake, reference(train, held_out, Layers()), "fila", neighbours=50).loc["fila"]
+    x, y = (Layers().stages(images).deep.numpy() for images in (train, fake))
+    random = np.random.default_rng(0)
+    draws = [
+        1e3 * kernel_mmd(random.permutation(x)[:50], random.permutation(y)[:50]) for _ in range(300)
+    ]
+    assert row["± KID"] == pytest.approx(np.std(draws), rel=0.5)
+    assert row["KID·10³"] == pytest.approx(np.mean(draws), abs=float(np.std(draws)))
+
+
+def test_memory_and_authenticity_are_the_functions_of_the_metrics(data):
+    fake = fashion_mnist("test").images[:300]
+    row = evaluate(fake, data, "fila").loc["fila"]
+    near = extract(data.extractor, fake).wide
+    train, held_out = data.train.wide, data.held_out
+    assert row["memoria"] == pytest.approx(metrics.memorization(near, train, held_out))
+    assert row["memoria 5 %"] == pytest.approx(metrics.memorization(near, train, held_out, 0.05))
+    assert row["autenticidad"] == pytest.approx(metrics.authenticity(near, train))
 
 
 def test_the_neighbours_are_as_many_as_the_smaller_set():
@@ -215,12 +297,35 @@ def test_the_neighbours_are_as_many_as_the_smaller_set():
     train, held_out, fake = (
         torch.randint(256, (n, 1, 3, 4), dtype=torch.uint8) for n in (120, 90, 301)
     )
-    row = evaluate(fake, reference(train, held_out, Layers()), "fila").loc["fila"]
+    same = fake[:1].expand(301, -1, -1, -1)  # cualquier subconjunto es el mismo
+    row = evaluate(same, reference(train, held_out, Layers()), "fila").loc["fila"]
+    assert row["N"] == 301 and row["N vecinos"] == 120
+    row = evaluate(fake[:120], reference(train, held_out, Layers()), "fila").loc["fila"]
     seen, wide = (Layers().stages(images).wide.numpy() for images in (train, fake[:120]))
     expected = compute_prdc(seen, wide, nearest_k=3)
-    assert row["N"] == 301 and row["N vecinos"] == 120
     assert row["precisión"] == pytest.approx(expected["precision"])
     assert row["exhaustividad"] == pytest.approx(expected["recall"])
+
+
+def sorted_by_brightness(images):
+    return images[images.float().mean(dim=(1, 2, 3)).argsort()]
+
+
+def test_the_order_of_the_images_does_not_choose_the_neighbours(data):
+    """Ordenadas, como las da un generador condicional, las primeras serían todas de una clase."""
+    train, fake = fashion_mnist().images[:1500], fashion_mnist("test").images[:1000]
+    held_out = fashion_mnist("test").images[600:]
+    ordered = reference(sorted_by_brightness(train), held_out)
+    options = {"neighbours": 300}
+    mixed = [evaluate(fake, data, "fila", seed=s, **options).loc["fila"] for s in (0, 1)]
+    row = evaluate(sorted_by_brightness(fake), ordered, "fila", **options).loc["fila"]
+    for column, off in {
+        "precisión": 0.1, "exhaustividad": 0.1, "densidad": 0.2, "cobertura": 0.1,
+        "memoria": 0.1, "memoria 5 %": 0.2, "autenticidad": 0.1, "repetición": 0.05,
+    }.items():  # fmt: skip
+        assert row[column] == pytest.approx(mixed[0][column], abs=off), column
+    for column in ("precisión", "densidad", "memoria", "autenticidad"):
+        assert mixed[0][column] != mixed[1][column]  # con otra semilla, otro subconjunto
 
 
 def test_tells_copies_from_noise_and_from_one_repeated_image(data):
@@ -231,13 +336,18 @@ def test_tells_copies_from_noise_and_from_one_repeated_image(data):
     good, bad, same = (evaluate(x, data, "fila").loc["fila"] for x in (copies, noise, one))
     assert good["N"] == good["N vecinos"] == 500
     assert good["FCD"] < bad["FCD"] and good["KID·10³"] < bad["KID·10³"]
-    assert good["precisión"] == good["exhaustividad"] == 1 and bad["exhaustividad"] < 0.05
+    assert min(good["precisión"], good["exhaustividad"]) > 0.8 > 0.05 > bad["exhaustividad"]
+    assert good["cobertura"] > 0.6 > 0.05 > bad["cobertura"]
     assert good["memoria"] < 0.01 < 1 < bad["memoria"]
-    assert same["precisión"] == 1 > 0.01 > same["exhaustividad"]
+    assert good["autenticidad"] == same["autenticidad"] == 0 < 1 == bad["autenticidad"]
+    assert max(same["exhaustividad"], same["cobertura"]) < 0.05
     assert same["clases"] == same["repetición"] == 1
 
 
-COMMON = ["N", "N vecinos", "KID·10³", "precisión", "exhaustividad", "memoria", "repetición"]
+COMMON = [
+    "N", "N vecinos", "KID·10³", "± KID", "precisión", "exhaustividad", "densidad", "cobertura",
+    "memoria", "memoria 5 %", "autenticidad", "repetición",
+]  # fmt: skip
 
 
 def blocks(count, seed):
@@ -277,7 +387,7 @@ def test_evaluates_with_any_network_of_images_to_features():
 def test_the_row_of_the_classifier_keeps_its_columns(data):
     row = evaluate(fashion_mnist("test").images[:100], data, "fila", neighbours=50)
     assert list(row) == [
-        "N", "N vecinos", "FCD", "KID·10³", "IS", "precisión", "exhaustividad", "clases",
-        "memoria", "repetición",
+        "N", "N vecinos", "FCD", "KID·10³", "± KID", "IS", "precisión", "exhaustividad",
+        "densidad", "cobertura", "clases", "memoria", "memoria 5 %", "autenticidad", "repetición",
     ]  # fmt: skip
     assert list(row.index) == ["fila"]

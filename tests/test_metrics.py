@@ -11,7 +11,6 @@ from scipy.stats import entropy
 
 from gancook.data.mixtures import GaussianMixture, grid, ring
 from gancook.measure import metrics
-from gancook.measure.checks import check_scale
 from gancook.measure.metrics import mixture_report
 from gancook.session import seed_everything
 
@@ -115,16 +114,85 @@ def test_effective_classes():
 def test_memorization_is_zero_for_copies_and_one_for_unseen():
     train = torch.arange(10.0)[:, None] * 10
     unseen = train + 2
-    usual = metrics.kth_distance(unseen, train).median().item()
-    assert usual == 2
+    usual = metrics.kth_distance(unseen, train)
+    assert usual.tolist() == [2] * 10
     assert metrics.memorization(train[:5], train, usual) == 0
     assert metrics.memorization(unseen, train, usual) == 1
     assert metrics.memorization(train - 1, train, usual) == 0.5
 
 
-def test_memorization_is_a_median():
+def test_memorization_compares_quantiles():
     fake = torch.tensor([[1.0], [2.0], [3.0], [4.0], [90.0]])
-    assert metrics.memorization(fake, torch.zeros(5, 1), 2.0) == 1.5
+    usual = torch.tensor([2.0, 0.0, 80.0, 4.0, 1.0])  # ordenadas: 0, 1, 2, 4, 80
+    origin = torch.zeros(5, 1)
+    assert metrics.memorization(fake, origin, usual) == 3 / 2
+    assert metrics.memorization(fake, origin, usual, 0.25) == 2 / 1
+    assert metrics.memorization(fake, origin, usual, 0.75) == 4 / 4
+
+
+def test_the_low_quantile_sees_the_copies_that_the_median_does_not():
+    train, unseen, fresh = gaussian(3000, 8, 0).split(1000)
+    usual = metrics.kth_distance(unseen, train)
+    partial = torch.cat([train[:400], fresh[400:]])
+    assert metrics.memorization(partial, train, usual) > 0.6
+    assert metrics.memorization(partial, train, usual, 0.05) < 1e-6
+    assert metrics.memorization(fresh, train, usual, 0.05) == pytest.approx(1, abs=0.15)
+
+
+def test_authenticity_by_brute_force():
+    train, fake = (x.numpy() for x in gaussian(500, 4, 0).split([300, 200]))
+    authentic = 0
+    for x in fake:
+        away = np.linalg.norm(train - x, axis=1)
+        others = np.linalg.norm(train - train[away.argmin()], axis=1)
+        authentic += away.min() > np.sort(others)[1]
+    found = metrics.authenticity(torch.tensor(fake), torch.tensor(train))
+    assert 0.1 < found < 0.9 and found == pytest.approx(authentic / 200)
+
+
+def test_authenticity_is_zero_for_copies_and_usual_for_unseen():
+    train, unseen, fresh = gaussian(3000, 8, 0).split(1000)
+    assert metrics.authenticity(train[::2], train) == 0
+    usual = metrics.authenticity(unseen, train)
+    assert 0.4 < usual < 0.6  # con dos muestras iguales, la mitad
+    assert metrics.authenticity(fresh, train) == pytest.approx(usual, abs=0.08)
+    partial = torch.cat([train[:400], fresh[400:]])
+    assert metrics.authenticity(partial, train) == pytest.approx(0.6 * usual, abs=0.08)
+    line = torch.tensor([[0.0], [3.0], [10.0]])  # la vecina del 10 está a 7
+    assert metrics.authenticity(torch.tensor([[17.0], [17.1], [13.5], [-2.9]]), line) == 0.25
+
+
+@pytest.mark.parametrize("k", [1, 5])
+def test_density_and_coverage_match_prdc(k, capsys):
+    x, y = gaussian(400, 6, 0), 0.7 * gaussian(700, 6, 0, shift=0.7)[:, [1, 0, 2, 3, 4, 5]]
+    expected = compute_prdc(x.numpy(), y.numpy(), nearest_k=k)
+    found = metrics.density_coverage(x, y, k)
+    assert found == pytest.approx((expected["density"], expected["coverage"]), abs=1e-6)
+    assert min(found) > 0 and abs(found[0] - found[1]) > 0.01
+
+
+def test_density_and_coverage_of_copies_of_a_half_and_of_the_rest():
+    x = gaussian(600, 6, 0)
+    density, coverage = metrics.density_coverage(x, x)
+    assert density == pytest.approx(1, abs=0.01) and coverage == 1
+    collapsed = x[:1] + 1e-3 * torch.randn(600, 6, dtype=torch.float64)
+    assert metrics.density_coverage(x, collapsed)[1] < 0.05
+    assert metrics.density_coverage(x, x + 1e3) == (0, 0)
+
+
+FAR = [
+    metrics.precision_recall,
+    metrics.density_coverage,
+    lambda x, y: (metrics.authenticity(y, x), metrics.repetition(x, y)),
+    lambda x, y: metrics.memorization(y, x, metrics.kth_distance(x.flip(0) + 0.5, x)),
+]
+
+
+@pytest.mark.parametrize("measure", FAR)
+def test_float32_far_from_the_origin_keeps_the_distances(measure):
+    x, y = (0.25 * gaussian(200, 3, seed, 0.3 * seed).mul(32).round() / 32 for seed in (0, 1))
+    expected = measure(x, y)  # múltiplos de 1/128: exactos también en float32 y lejos
+    assert measure((x + 8192).float(), (y + 8192).float()) == pytest.approx(expected, rel=1e-6)
 
 
 def test_repetition_counts_near_twins():
@@ -144,6 +212,34 @@ def test_mixture_report_on_constructed_cases():
     assert report["modos"] == 4
     assert report["calidad"] == pytest.approx(20 / 24)
     assert report["KL inversa"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_the_reverse_kl_leaves_out_what_is_far_unless_told():
+    data = GaussianMixture(torch.tensor([[0.0, 0.0], [10.0, 0.0]]), 1.0)
+    near, far = [[0.0, 1.0]] * 3 + [[10.0, 2.9]], [[10.0, 3.1]] * 4
+    samples = torch.tensor(near + far)
+    only = mixture_report(samples, data)
+    every = mixture_report(samples, data, only_near=False)
+    assert only["KL inversa"] == pytest.approx(entropy([3 / 4, 1 / 4], [1 / 2, 1 / 2]))
+    assert every["KL inversa"] == pytest.approx(entropy([3 / 8, 5 / 8], [1 / 2, 1 / 2]))
+    assert only["calidad"] == every["calidad"] == 0.5 and only["modos"] == every["modos"] == 2
+    lost = mixture_report(torch.tensor(far), data)
+    assert math.isnan(lost["KL inversa"]) and lost["modos"] == lost["calidad"] == 0
+
+
+def test_mixture_report_matches_the_loop_of_pacgan():
+    seed_everything(0)
+    samples = torch.cat([ring().sample(400)[:300], 0.02 * torch.randn(500, 2) + ring().centers[2]])
+    counts = np.zeros(8)
+    for point in samples.numpy():
+        distance = np.sqrt(((point - ring().centers.numpy()) ** 2 / 0.01**2).sum(axis=1))
+        if distance.min() < 3:
+            counts[distance.argmin()] += 1
+    report = mixture_report(samples, ring())
+    assert 0.5 < report["calidad"] < 0.9
+    assert report["calidad"] == pytest.approx(counts.sum() / 800)
+    assert report["modos"] == np.count_nonzero(counts)
+    assert report["KL inversa"] == pytest.approx(entropy(counts / counts.sum(), np.full(8, 1 / 8)))
 
 
 def test_mixture_report_of_true_samples_has_the_share_of_a_gaussian():
@@ -171,23 +267,37 @@ def test_bad_features_are_explained(bad, error, message):
 
 
 @pytest.mark.parametrize(
-    ("pixels", "scale", "message"),
+    ("call", "message"),
     [
-        (torch.rand(4, 1, 28, 28), (-1, 1), "no encajan"),
-        (torch.rand(4, 1, 28, 28).round() * 2 - 1, (0, 1), "no encajan"),
-        (torch.full((4, 1, 28, 28), float("nan")), (-1, 1), "divergido"),
-        (255 * torch.rand(4, 1, 28, 28), (-1, 1), "no encajan"),
+        (lambda x: metrics.kth_distance(x, x, 0), "k=0: debe ser 1"),
+        (lambda x: metrics.kth_distance(x[:2], x[:4], 5), "4 muestras y hacen falta 5"),
+        (lambda x: metrics.precision_recall(x, x, 0), "k=0: debe ser 1"),
+        (lambda x: metrics.density_coverage(x, x, 0), "k=0: debe ser 1"),
+        (lambda x: metrics.density_coverage(x, x[:6]), "6 muestras y hacen falta 7"),
+        (lambda x: metrics.kernel_distance(x, x, subset_size=1), "subset_size=1: debe ser 2"),
+        (lambda x: metrics.kernel_distance(x, x, 50, subsets=0), "subsets=0: debe ser 1"),
+        (lambda x: metrics.inception_score(x, splits=0), "splits=0: debe ser 1"),
+        (lambda x: metrics.authenticity(x, x[:1]), "1 muestras y hacen falta 2"),
+        (lambda x: metrics.memorization(x, x[:0], x[:, 0]), "0 muestras"),
+        (lambda x: metrics.authenticity(x, x[:, :2]), "mismo d"),
     ],
 )
-def test_wrong_ranges_are_explained(pixels, scale, message):
+def test_impossible_settings_are_explained(call, message):
     with pytest.raises(ValueError, match=message):
-        check_scale(pixels, scale)
+        call(torch.randn(100, 3))
 
 
-def test_right_ranges_pass():
-    check_scale(torch.rand(4, 1, 28, 28), (0, 1))
-    check_scale(1.1 * torch.rand(4, 1, 28, 28) - 0.05, (0, 1))  # sin activación final
-    check_scale(torch.rand(4, 1, 28, 28) * 2 - 1, (-1, 1))
+@pytest.mark.parametrize("bad", [np.ones((100, 3)), (torch.ones(100, 3),)])
+def test_what_is_not_a_tensor_is_explained(bad):
+    good = torch.randn(100, 3)
+    for metric in (metrics.frechet_distance, metrics.kth_distance, metrics.authenticity):
+        with pytest.raises(TypeError, match="tensor de torch y llega (ndarray|tuple)"):
+            metric(good, bad)
+    for metric in (metrics.effective_classes, metrics.inception_score):
+        with pytest.raises(TypeError, match="from_numpy"):
+            metric(bad)
+    with pytest.raises(TypeError, match="llega float"):
+        metrics.memorization(good, good, 1.0)
 
 
 class NoFloat64(torch.Tensor):
@@ -214,7 +324,9 @@ class NoFloat64(torch.Tensor):
         lambda x, y: metrics.effective_classes(y),
         metrics.precision_recall,
         metrics.repetition,
-        lambda x, y: metrics.memorization(x, y, 1.0),
+        metrics.density_coverage,
+        metrics.authenticity,
+        lambda x, y: metrics.memorization(x, y, metrics.kth_distance(y + 1, x)),
         lambda x, y: list(mixture_report(x, GaussianMixture(y[:4], 0.5)).values()),
     ],
 )
