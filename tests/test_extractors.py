@@ -2,13 +2,16 @@
 
 from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 import torchvision
+from scipy.spatial.distance import pdist
 
 from gancook.data.sets import fashion_mnist
 from gancook.data.shipped import shipped
 from gancook.measure import extractors
+from gancook.measure.evaluation import evaluate, reference
 from gancook.measure.metrics import frechet_distance
 
 
@@ -57,8 +60,8 @@ def test_other_weights_are_refused(tmp_path):
     ("images", "error", "message"),
     [
         (torch.zeros(2, 1, 28, 28), TypeError, "to_uint8"),
-        (torch.zeros(2, 28, 28, dtype=torch.uint8), ValueError, "unsqueeze"),
-        (torch.zeros(2, 3, 28, 28, dtype=torch.uint8), ValueError, "otro|cambia de extractor"),
+        (torch.zeros(2, 28, 28, dtype=torch.uint8), ValueError, "reshape"),
+        (torch.zeros(2, 3, 28, 28, dtype=torch.uint8), ValueError, "a gris"),
     ],
 )
 def test_wrong_images_are_explained(classifier, images, error, message):
@@ -85,6 +88,82 @@ def test_inception_gives_2048_features(monkeypatch):
     network = extractors.InceptionFeatures()
     images = torch.randint(256, (1, 3, 64, 64), dtype=torch.uint8)
     assert network(images).shape == (1, network.num_features) == (1, 2048)
+
+
+@pytest.mark.parametrize("shape", [(2, 784), (2, 3, 64), (2, 1, 64, 64)])
+def test_inception_explains_other_shapes(monkeypatch, shape):
+    monkeypatch.setattr(extractors, "inception_v3", lambda weights: torch.nn.Linear(1, 1))
+    network = extractors.InceptionFeatures()
+    with pytest.raises(ValueError, match=r"N, 3, .*(usa otro|expand)"):
+        network(torch.zeros(shape, dtype=torch.uint8))
+
+
+def test_random_projection_is_a_fixed_linear_map_of_the_pixels():
+    torch.manual_seed(5)
+    network = extractors.RandomProjection()
+    images = torch.randint(256, (50, 1, 28, 28), dtype=torch.uint8)
+    features = network(images)
+    assert features.shape == (50, network.num_features) == (50, 64)
+    random = np.random.default_rng(0)
+    rows = [random.integers(784) for _ in range(5)]
+    for pixel in rows:  # la imagen de un solo píxel blanco es su fila de la matriz
+        spot = torch.zeros(784, dtype=torch.uint8).scatter_(0, torch.tensor([pixel]), 255)
+        torch.testing.assert_close(network(spot.view(1, 1, 28, 28))[0], network.weight[pixel])
+    expected = (images.flatten(1).numpy() / 255) @ network.weight.numpy()
+    np.testing.assert_allclose(features.numpy(), expected, rtol=1e-4, atol=1e-4)
+    again = extractors.RandomProjection()
+    assert torch.equal(again(images), features)  # sin el azar global
+    assert not torch.allclose(extractors.RandomProjection(seed=1)(images), features)
+    assert not list(network.parameters()) and not features.requires_grad
+
+
+def test_random_projection_leaves_the_global_random_alone():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    extractors.RandomProjection()
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_random_projection_keeps_the_distances_of_johnson_and_lindenstrauss():
+    images = fashion_mnist("test").images[:60]
+    true = pdist(images.flatten(1).double().numpy() / 255)
+    errors = []
+    for size in (64, 1024):
+        ratio = pdist(extractors.RandomProjection(num_features=size)(images).numpy()) / true
+        assert np.mean(ratio**2) == pytest.approx(1, abs=4 / np.sqrt(size))
+        errors.append(np.std(ratio))  # en teoría, 1/√(2·size)
+    assert errors == [pytest.approx(1 / np.sqrt(2 * size), rel=0.5) for size in (64, 1024)]
+
+
+def test_random_projection_refuses_other_shapes():
+    colour = extractors.RandomProjection((3, 8, 8), num_features=16)
+    assert colour(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)).shape == (2, 16)
+    with pytest.raises(ValueError, match=r"\(N, 3, 8, 8\) y llegan \(2, 3, 9, 9\)"):
+        colour(torch.zeros(2, 3, 9, 9, dtype=torch.uint8))
+    with pytest.raises(TypeError, match="to_uint8"):
+        colour(torch.zeros(2, 3, 8, 8))
+
+
+def test_the_place_of_a_network_counts_its_buffers():
+    network = extractors.RandomProjection().to("meta")
+    assert extractors.device_of(network).type == "meta"
+    assert extractors.device_of(extractors.PixelPyramid()).type == "cpu"
+
+
+def test_a_frechet_distance_on_the_projection_is_called_frd():
+    train, test = fashion_mnist().images, fashion_mnist("test").images
+    data = reference(train[:300], test[:200], extractors.RandomProjection())
+    row = evaluate(test[:300], data, "fila")
+    assert {"FRD", "memoria"} < set(row) and "IS" not in row
+
+
+def test_extract_explains_what_it_cannot_read(classifier):
+    for wrong in (np.zeros((2, 1, 28, 28), np.uint8), (torch.zeros(2), torch.zeros(2))):
+        with pytest.raises(TypeError, match="llega (ndarray|tuple)"):
+            extractors.extract(classifier, wrong)
+    with pytest.raises(ValueError, match="batch_size=0: debe ser 1"):
+        extractors.extract(classifier, torch.zeros(2, 1, 28, 28, dtype=torch.uint8), 0)
 
 
 def test_pixel_pyramid_measures_colour_and_sharpness():

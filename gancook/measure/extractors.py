@@ -5,6 +5,8 @@ preprocesados. Su atributo ``num_features`` es el que pide torchmetrics; ``dista
 faltar, el nombre que recibe la distancia de Fréchet medida con ellos.
 """
 
+import math
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +16,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from torchvision.models import Inception_V3_Weights, inception_v3
 
 from gancook.data.shipped import load_weights, shipped
-from gancook.measure.checks import check_images
+from gancook.measure.checks import check_at_least, check_images, check_tensor
 from gancook.training.modes import eval_mode
 
 CLASSIFIER_SHA256 = "85187f417cc05691c773eed743bd0cc2f5352594b3f9d5e0fccb309f7f7fc533"
@@ -94,7 +96,11 @@ def extract(extractor: nn.Module, images: Tensor, batch_size: int = 250) -> Feat
             como el clasificador, se usan sus tres capas.
         images: los bytes.
         batch_size: imágenes por lote; con 250 va lo más deprisa en CPU.
+
+    El extractor se pone en modo ``eval`` mientras dura y vuelve después al suyo.
     """
+    check_tensor(images)
+    check_at_least(1, batch_size=batch_size)
     look, device = getattr(extractor, "stages", extractor), device_of(extractor)
     parts = []
     with eval_mode(extractor):
@@ -107,8 +113,9 @@ def extract(extractor: nn.Module, images: Tensor, batch_size: int = 250) -> Feat
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Dónde está una red; la CPU si no tiene parámetros."""
-    return next((p.device for p in network.parameters()), torch.device("cpu"))
+    """Dónde está una red; la CPU si no tiene parámetros ni tampones (*buffers*)."""
+    tensors = chain(network.parameters(), network.buffers())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 class InceptionFeatures(nn.Module):
@@ -139,10 +146,45 @@ class InceptionFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Bytes (B, 3, H, W) → (B, 2048), tras ampliar a 299×299 con antialias."""
-        check_images(images, (3, *images.shape[2:]))
+        check_tensor(images)
+        check_images(images, (3, *(images.shape[2:] if images.ndim == 4 else (299, 299))))
         unit = interpolate(images.float() / 255, (299, 299), mode="bilinear", antialias=True)
         mean, std = (unit.new_tensor(v).view(3, 1, 1) for v in (_IMAGENET_MEAN, _IMAGENET_STD))
         return self.network((unit - mean) / std)
+
+
+class RandomProjection(nn.Module):
+    """Proyección gaussiana fija de los píxeles: un segundo punto de vista, que nadie ha entrenado.
+
+    Cada característica es una combinación al azar de todos los píxeles, con pesos
+    N(0, 1/``num_features``). Por el lema de Johnson y Lindenstrauss, las distancias entre
+    imágenes se conservan, salvo un error relativo del orden de 1/√``num_features``: ve píxeles, no
+    prendas. La distancia de Fréchet sobre ellas es la **FRD** (*Fréchet random distance*).
+
+    Args:
+        shape: (C, H, W) de las imágenes, en bytes; otras se rechazan.
+        num_features: cuántas características.
+        seed: con otra semilla, otra proyección y otros valores, que no se comparan.
+
+    Fuente: Johnson y Lindenstrauss (1984).
+    """
+
+    distance = "FRD"
+    weight: Tensor
+
+    def __init__(
+        self, shape: tuple[int, int, int] = (1, 28, 28), num_features: int = 64, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.shape, self.num_features = shape, num_features
+        random = torch.Generator().manual_seed(seed)
+        weight = torch.randn(math.prod(shape), num_features, generator=random)
+        self.register_buffer("weight", weight / math.sqrt(num_features))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Bytes (B, *shape) → (B, ``num_features``)."""
+        check_images(images, self.shape)
+        return images.flatten(1).float() / 255 @ self.weight
 
 
 class PixelPyramid(nn.Module):
