@@ -6,7 +6,7 @@ sigmoides ni logaritmos que desborden.
 """
 
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 
 def discriminator_loss(real: Tensor, fake: Tensor, real_label: float = 1.0) -> Tensor:
@@ -60,3 +60,85 @@ def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
     Fuente: Jolicoeur-Martineau (2019). Se construye en el cuaderno 03, §8.
     """
     return softplus(worse - better).mean()
+
+
+def relativistic_average_loss(better: Tensor, worse: Tensor) -> Tensor:
+    """Pérdida relativista media: cada logit se compara con la media de los del otro bando.
+
+    Los papeles y el valor con un D indiferente (ln 2) son los de :func:`relativistic_loss`.
+
+    Args:
+        better, worse: logits de cualquier forma; los primeros deberían ser los mayores.
+
+    Fuente: Jolicoeur-Martineau (2019), ec. 9 y 10.
+    """
+    return 0.5 * (softplus(worse.mean() - better).mean() + softplus(worse - better.mean()).mean())
+
+
+def two_sided_loss(
+    real: Tensor, fake: Tensor, real_label: float = 0.9, fake_label: float = 0.1
+) -> Tensor:
+    """Entropía cruzada binaria media de D con las dos etiquetas suavizadas.
+
+    Con p_datos y p_g, el mejor D es (α p_datos + β p_g) / (p_datos + p_g): si β no es cero, su
+    forma depende de p_g también donde no hay datos.
+
+    Args:
+        real, fake: logits de D, cualquier forma.
+        real_label, fake_label: las etiquetas α y β.
+
+    Fuente: Salimans et al. (2016), §3.4.
+    """
+    # β softplus(−t) + (1 − β) softplus(t) = softplus(t) − β t
+    return discriminator_loss(real, fake, real_label) - 0.5 * fake_label * fake.mean()
+
+
+def least_squares_loss(logits: Tensor, target: float) -> Tensor:
+    """½ E(logit − objetivo)²: la LSGAN no pasa los logits por la sigmoide.
+
+    La de D es la suma con objetivo 1 en lo real y 0 en lo falso; la de G, con objetivo 1 en lo
+    falso.
+
+    Args:
+        logits: salida de D, cualquier forma.
+        target: valor al que se quiere llevar.
+
+    Fuente: Mao et al. (2017), ec. 9.
+    """
+    return 0.5 * (logits - target).square().mean()
+
+
+def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Pérdida del crítico de la WGAN: E[D(G(z))] − E[D(x)].
+
+    Cambiada de signo estima la distancia de Wasserstein, salvo un factor, siempre que D no pueda
+    ser tan escarpado como quiera: hay que recortar sus pesos o penalizar su gradiente.
+
+    Args:
+        real, fake: salidas de D, cualquier forma.
+
+    Fuente: Arjovsky, Chintala y Bottou (2017).
+    """
+    return fake.mean() - real.mean()
+
+
+def wasserstein_loss(fake: Tensor) -> Tensor:
+    """Pérdida de G en la WGAN y con la bisagra: −E[D(G(z))].
+
+    Args:
+        fake: salidas de D sobre lo generado, cualquier forma.
+
+    Fuente: Arjovsky, Chintala y Bottou (2017).
+    """
+    return -fake.mean()
+
+
+def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Pérdida bisagra de D: deja de empujar los logits que pasan de ±1; la de G es la de la WGAN.
+
+    Args:
+        real, fake: logits de D, cualquier forma.
+
+    Fuentes: Lim y Ye (2017); Miyato et al. (2018), ec. 16.
+    """
+    return relu(1 - real).mean() + relu(1 + fake).mean()
