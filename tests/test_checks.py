@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from gancook.data.images import to_uint8
 from gancook.data.sets import fashion_mnist
 from gancook.measure.checks import check_images, check_scale
 
@@ -109,3 +110,8 @@ def test_images_are_bytes_in_a_tensor():
         check_images(torch.zeros(2, 1, 28, 28), (1, 28, 28))
     with pytest.raises(TypeError, match="llega ndarray.*from_numpy"):
         check_images(np.zeros((2, 1, 28, 28), np.uint8), (1, 28, 28))
+
+
+def test_what_is_already_bytes_is_not_converted_again():
+    with pytest.raises(TypeError, match="ya son bytes"):
+        to_uint8(torch.full((2, 1, 4, 4), 9, dtype=torch.uint8))

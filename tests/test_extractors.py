@@ -42,6 +42,15 @@ def test_classifier_recognizes_the_test_sample(classifier):
     assert features.deep.shape[1] == classifier.num_features
 
 
+def test_a_classifier_left_in_train_mode_does_not_measure_in_silence():
+    network, images = extractors.load_classifier().train(), fashion_mnist("test").images[:50]
+    expected = extractors.extract(extractors.load_classifier(), images)
+    assert all(map(torch.equal, extractors.extract(network, images), expected))
+    with pytest.raises(RuntimeError, match="eval()"):
+        network(images)
+    torch.testing.assert_close(network.eval()(images), expected.deep)
+
+
 def test_weights_are_half_precision_and_small():
     path = shipped("models", "fashion_mnist_classifier.safetensors")
     assert path.stat().st_size < 250_000

@@ -55,7 +55,12 @@ class FashionClassifier(nn.Module):
         self.head = nn.Linear(64, 10)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Bytes (B, 1, 28, 28) → características (B, 64)."""
+        """Bytes (B, 1, 28, 28) → características (B, 64); ``RuntimeError`` en modo ``train``."""
+        if self.training:
+            raise RuntimeError(
+                "El clasificador está en modo train: lo que ve en una imagen depende del lote. "
+                "Llama antes a su eval(), o usa extract, que lo hace."
+            )
         return self.stages(images).deep
 
     def stages(self, images: Tensor) -> Features:
