@@ -181,6 +181,14 @@ def test_the_noise_goes_where_the_generator_is(monkeypatch):
     assert places == ["meta", "cpu"]
 
 
+def test_sample_draws_the_noise_on_the_device():
+    def G(z):
+        raise RuntimeError(f"z está en {z.device}")
+
+    with pytest.raises(RuntimeError, match="z está en meta"):
+        sample(G, 4, 2, device="meta")
+
+
 # --- evaluate: el azar
 
 
@@ -203,6 +211,9 @@ def test_evaluate_a_network_is_evaluating_its_samples(data):
     images = sample(G, 300, 5)
     one, other = (evaluate(x, data, "fila", **SMALL) for x in (G, images))
     assert one.equals(other)
+    G.eval()
+    unit = evaluate(lambda z: (G(z) + 1) / 2, data, "fila", scale=(0, 1), **SMALL)
+    assert unit["FCD"].item() == pytest.approx(one["FCD"].item(), rel=1e-3)
 
 
 # --- evaluate: las medidas
@@ -280,6 +291,20 @@ def test_the_deviation_of_the_kid_is_the_one_of_its_subsets():
     ]
     assert row["± KID"] == pytest.approx(np.std(draws), rel=0.5)
     assert row["KID·10³"] == pytest.approx(np.mean(draws), abs=float(np.std(draws)))
+
+
+def test_a_tie_with_the_spacing_of_the_data_is_not_authentic():
+    class First(nn.Module):
+        def forward(self, images):
+            return images.flatten(1)[:, :1].float()
+
+    def line(*values):
+        return torch.tensor(values, dtype=torch.uint8).view(-1, 1, 1, 1)
+
+    train = line(*range(0, 201, 10))
+    fake = line(210, 214, 205, 3).repeat(2, 1, 1, 1)  # a 10, 14, 5 y 3; el 200, a 10 del 190
+    row = evaluate(fake, reference(train, line(4, 6, 8), First()), "fila").loc["fila"]
+    assert row["autenticidad"] == 0.25 and row["memoria"] == pytest.approx(7.5 / 4)
 
 
 def test_memory_and_authenticity_are_the_functions_of_the_metrics(data):
