@@ -6,6 +6,7 @@ import io
 import sys
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -17,6 +18,7 @@ from gancook.figures import animation, fields, plots
 
 RAMP = torch.linspace(-1, 1, 4 * 784).reshape(4, 1, 28, 28)
 SNAPSHOTS = {step: RAMP.roll(step, dims=3) for step in (0, 10, 20)}
+CAPTION = 22  # alto de la franja del contador
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,7 @@ def test_gif_has_a_frame_per_snapshot_and_rests_on_the_last(tmp_path):
     durations = []
     with Image.open(path) as gif:
         assert gif.n_frames == 3
-        assert gif.size == (3 * (2 * 28 + 3), 3 * (2 * 28 + 3))
+        assert gif.size == (3 * (2 * 28 + 3), 3 * (2 * 28 + 3) + CAPTION)
         for k in range(3):
             gif.seek(k)
             durations.append(gif.info["duration"])
@@ -49,6 +51,31 @@ def test_gif_has_a_frame_per_snapshot_and_rests_on_the_last(tmp_path):
 def rgb_frames(path):
     with Image.open(path) as picture:
         return [frame.convert("RGB") for frame in ImageSequence.Iterator(picture)]
+
+
+def strips(path):
+    """La franja del contador de cada fotograma, en gris."""
+    frames = rgb_frames(path)
+    return [frame.crop((0, 0, frame.width, CAPTION)).convert("L") for frame in frames]
+
+
+def test_gif_counts_the_steps_above_the_images_without_covering_them(tmp_path):
+    same = {step: RAMP for step in (0, 8, 1875)}
+    path = animation.save_gif(same, tmp_path / "e.gif", columns=2, zoom=3)
+    zero, eight, many = strips(path)
+    widths = [strip.point(lambda v: 255 * (v < 128)).getbbox()[2] for strip in strips(path)]
+    assert ImageChops.difference(zero, eight).getbbox()  # otra cifra
+    assert widths[2] > max(widths[:2]) and widths[2] < zero.width  # «1 875», entero
+    for frame in rgb_frames(path):
+        corner = frame.crop((3, CAPTION + 3, 3 + 84, CAPTION + 3 + 84)).resize((28, 28), 0)
+        drawn = torch.from_numpy(np.array(corner.convert("L")))
+        assert (drawn - to_uint8(RAMP)[0, 0].int()).abs().max() <= 8
+
+
+def test_gif_names_what_it_counts(tmp_path):
+    steps = strips(animation.save_gif({3: RAMP}, tmp_path / "a.gif"))
+    epochs = strips(animation.save_gif({3: RAMP}, tmp_path / "b.gif", unit="época"))
+    assert ImageChops.difference(steps[0], epochs[0]).getbbox()
 
 
 def colored_gif(path):
@@ -141,6 +168,24 @@ def test_grid_draws_one_titled_axis_per_image():
     assert plt.gcf().get_suptitle() == "Rejilla"
 
 
+def test_grid_names_its_rows_and_columns_at_the_centre_of_each():
+    images = torch.full((6, 1, 20, 28), -1.0)
+    plots.show_grid(images, "R", columns=3, row_names=["a", "b"], column_names=list("xyz"))
+    ax = plt.gca()
+    drawn = ax.images[0].get_array()[..., 0]
+    for ticks, count, axis, names in [(ax.get_yticks(), 2, 0, ax.get_yticklabels()),
+                                      (ax.get_xticks(), 3, 1, ax.get_xticklabels())]:  # fmt: skip
+        lit = (drawn == 255).all(axis=1 - axis).nonzero()[0]  # las líneas blancas que separan
+        assert len(ticks) == count
+        assert ticks == pytest.approx((lit[:-1] + lit[1:]) / 2, abs=0.51)
+        assert [name.get_text() for name in names] == (["a", "b"], ["x", "y", "z"])[axis]
+
+
+def test_grid_without_names_has_no_ticks():
+    plots.show_grid(SNAPSHOTS[0], "Rejilla")
+    assert len(plt.gca().get_xticks()) == len(plt.gca().get_yticks()) == 0
+
+
 def test_losses_are_drawn_with_their_names_and_ln_2():
     history = pd.DataFrame({"d_loss": [0.5, 0.6], "g_loss": [1.0, 0.9], "extra": [0, 0]})
     plots.plot_losses(history, "Pérdidas")
@@ -151,6 +196,8 @@ def test_losses_are_drawn_with_their_names_and_ln_2():
 def test_evolution_has_a_column_per_snapshot():
     plots.evolution_strip(SNAPSHOTS, "Evolución", count=2)
     assert [ax.get_title() for ax in plt.gcf().axes] == ["0", "10", "20"]
+    rows = [[name.get_text() for name in ax.get_yticklabels()] for ax in plt.gcf().axes]
+    assert rows == [["$z_{1}$", "$z_{2}$"], [], []]  # solo delante de la primera columna
 
 
 def test_evolution_with_one_snapshot_has_room_for_its_title():

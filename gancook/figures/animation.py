@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageSequence
+from matplotlib.font_manager import findfont
+from PIL import Image, ImageDraw, ImageFont, ImageSequence
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -13,6 +14,9 @@ from gancook.files import write_atomic
 
 if TYPE_CHECKING:
     from IPython.display import Image as NotebookImage
+
+_CAPTION = 22  # alto de la franja del contador, en píxeles
+_KEEPS_WHITE = Image.Quantize.MAXCOVERAGE  # las demás paletas lo mezclan con lo más claro
 
 
 def save_gif(
@@ -24,8 +28,11 @@ def save_gif(
     seconds: float = 0.25,
     scale: tuple[float, float] = (-1.0, 1.0),
     colors: int = 256,
+    unit: str = "paso",
 ) -> Path:
-    """Guarda la evolución como GIF animado y devuelve su ruta; el último cuadro dura dos segundos.
+    """Guarda la evolución como GIF animado y devuelve su ruta.
+
+    Cada cuadro lleva encima su instante («paso 1 875»); el último dura dos segundos.
 
     Args:
         snapshots: instante → imágenes (N, C, H, W) del mismo ruido.
@@ -35,6 +42,7 @@ def save_gif(
         seconds: duración de cada cuadro.
         scale: intervalo de los valores.
         colors: tamaño de la paleta, hasta 256; en gris, 32 bastan y el archivo encoge.
+        unit: qué cuenta el instante.
 
     Raises:
         ValueError: si no hay ninguna instantánea.
@@ -45,16 +53,27 @@ def save_gif(
             "0 con Snapshots(…, steps=[0, …])."
         )
     frames = []
-    for images in snapshots.values():
+    for step, images in snapshots.items():
         tile = make_grid(to_uint8(images, scale), nrow=columns, padding=1, pad_value=255)
-        frame = Image.fromarray(tile.permute(1, 2, 0).numpy()).quantize(colors)
-        frames.append(frame.resize((frame.width * zoom, frame.height * zoom), Image.NEAREST))
+        frame = Image.fromarray(tile.permute(1, 2, 0).numpy())
+        frame = frame.resize((frame.width * zoom, frame.height * zoom), Image.NEAREST)
+        frames.append(
+            _captioned(frame, f"{unit} {step:,}".replace(",", " ")).quantize(colors, _KEEPS_WHITE)
+        )
     durations = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
     with write_atomic(Path(path)) as file:
         frames[0].save(
             file, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
         )
     return Path(path)
+
+
+def _captioned(frame: Image.Image, text: str) -> Image.Image:
+    canvas = Image.new("RGB", (frame.width, frame.height + _CAPTION), "white")
+    canvas.paste(frame, (0, _CAPTION))
+    font = ImageFont.truetype(findfont("DejaVu Sans"), 14)  # la que trae matplotlib
+    ImageDraw.Draw(canvas).text((4, 2), text, fill="black", font=font)
+    return canvas
 
 
 def show_gif(path: str | Path) -> "NotebookImage":
@@ -97,5 +116,5 @@ def _share_palette(frames: list[Image.Image]) -> list[Image.Image]:
     sheet = Image.new("RGB", (width, height * len(frames)))
     for k, frame in enumerate(frames):
         sheet.paste(frame, (0, k * height))
-    palette = sheet.quantize(256, Image.Quantize.MAXCOVERAGE)  # la que deja blanco el blanco
+    palette = sheet.quantize(256, _KEEPS_WHITE)
     return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]

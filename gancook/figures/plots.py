@@ -18,6 +18,8 @@ def show_grid(
     title: str,
     *,
     titles: Sequence[str] | None = None,
+    row_names: Sequence[str] = (),
+    column_names: Sequence[str] = (),
     columns: int = 10,
     scale: tuple[float, float] = (-1.0, 1.0),
     cell: float = 0.8,
@@ -27,7 +29,9 @@ def show_grid(
     Args:
         images: (N, 1 o 3, H, W), en ``scale`` o bytes.
         title: título de la figura.
-        titles: un rótulo por imagen.
+        titles: un rótulo por imagen; con ellos no se dibujan los de filas y columnas.
+        row_names: un rótulo por fila, a su izquierda.
+        column_names: un rótulo por columna, encima.
         columns: imágenes por fila.
         scale: intervalo de los valores, si no son bytes.
         cell: lado de cada imagen, en pulgadas.
@@ -37,7 +41,7 @@ def show_grid(
         return
     images = images if images.dtype == torch.uint8 else to_uint8(images, scale)
     if titles is None:
-        _show_tiles(images, title, columns, cell)
+        _show_tiles(images, title, columns, cell, row_names, column_names)
         return
     rows = -(-len(images) // columns)
     fig, axes = plt.subplots(
@@ -95,16 +99,37 @@ def evolution_strip(
         tile = make_grid(to_uint8(images[:count], scale), nrow=1, padding=1, pad_value=255)
         ax.imshow(tile.permute(1, 2, 0).numpy())
         ax.set_title(f"{step:,}".replace(",", " "), fontsize=8)
-        ax.axis("off")
+        _name_tiles(ax, images.shape[-2:], (), ())
+    names = [f"$z_{{{k}}}$" for k in range(1, len(images[:count]) + 1)]
+    _name_tiles(axes[0, 0], images.shape[-2:], names, ())
     fig.suptitle(f"{title} ({unit})", fontsize=11)
     plt.show()
 
 
-def _show_tiles(images: Tensor, title: str, columns: int, cell: float) -> None:
+def _show_tiles(
+    images: Tensor,
+    title: str,
+    columns: int,
+    cell: float,
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+) -> None:
     tile = make_grid(images, nrow=columns, padding=1, pad_value=255)
     rows = -(-len(images) // columns)
     _, ax = plt.subplots(figsize=(columns * cell, rows * cell + 0.4))
     ax.imshow(tile.permute(1, 2, 0).numpy())
     ax.set_title(title)
-    ax.axis("off")
+    _name_tiles(ax, images.shape[-2:], row_names, column_names)
     plt.show()
+
+
+def _name_tiles(
+    ax: plt.Axes, size: Sequence[int], row_names: Sequence[str], column_names: Sequence[str]
+) -> None:
+    """Rótulos a la izquierda y encima de un mosaico de imágenes (H, W) separadas un píxel."""
+    height, width = size
+    ax.set_yticks([(k + 0.5) * (height + 1) for k in range(len(row_names))], row_names)
+    ax.set_xticks([(k + 0.5) * (width + 1) for k in range(len(column_names))], column_names)
+    ax.tick_params(length=0, labelsize=9, labelbottom=False, labeltop=True)
+    ax.spines[:].set_visible(False)
+    ax.grid(False)
