@@ -82,7 +82,8 @@ class MinibatchDiscrimination(nn.Module):
     """Añade a cada muestra lo cerca que está de las demás de su lote.
 
     De (B, n) a (B, n + features): o_b(xᵢ) = Σⱼ exp(−‖M_b(xᵢ) − M_b(xⱼ)‖₁), con M = x T repartida
-    en ``features`` filas de ``size`` números. Lo real y lo falso, en lotes separados.
+    en ``features`` filas de ``size`` números. Lo real y lo falso, en lotes separados. No se puede
+    derivar dos veces: no admite una penalización del gradiente.
 
     Fuente: Salimans et al. (2016), §3.2.
     """
@@ -92,9 +93,9 @@ class MinibatchDiscrimination(nn.Module):
         self.T = nn.Parameter(torch.randn(n, features, size) / n**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        M = torch.einsum("in,nbs->ibs", x, self.T)  # (B, features, size)
-        distance = (M[:, None] - M).abs().sum(dim=3)  # (B, B, features)
-        return torch.cat([x, (-distance).exp().sum(dim=1)], dim=1)
+        M = torch.einsum("in,nbs->bis", x, self.T)  # (features, B, size)
+        closeness = (-torch.cdist(M, M, p=1)).exp()  # (features, B, B)
+        return torch.cat([x, closeness.sum(dim=2).T], dim=1)
 
 
 class VirtualBatchNorm(nn.Module):
