@@ -34,6 +34,7 @@ def one_pixel_below():
         (clothes, (-1, 1), "no encajan"),
         (one_pixel_below, (-1, 1), "no encajan"),
         (grainy, (-1, 1), "no encajan"),
+        (lambda: 0.2 + 0.8 * clothes(), (-1, 1), "no encajan"),  # sobre fondo gris oscuro
         (lambda: torch.rand(4, 1, 28, 28), (-1, 1), r"van de 0\.00 a 1\.00 y no encajan"),
         (lambda: 2 * clothes() - 1, (0, 1), "no encajan"),
         (lambda: 2 * torch.rand(4, 1, 28, 28) - 1, (0, 1), "no encajan"),

@@ -199,6 +199,8 @@ def test_repetition_counts_near_twins():
     real = torch.arange(100.0)[:, None]
     fake = torch.cat([real[:40] * 3, real[:30] * 3 + 500, real[:30] * 3 + 500])
     assert metrics.repetition(real, fake) == pytest.approx(0.6)
+    close = torch.cat([real[:50] * 0.75, real[:50] * 0.5 + 500])
+    assert metrics.repetition(real, close) == 1  # el umbral es el de lo real
 
 
 def test_mixture_report_on_constructed_cases():
