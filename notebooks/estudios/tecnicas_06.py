@@ -1,0 +1,264 @@
+"""Las técnicas del banco del cuaderno 06: cada una, lo que cambia de la GAN simple.
+
+``TECHNIQUES`` va de nombre a :class:`Technique`; :func:`build` monta las redes y el paso.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim.swa_utils import AveragedModel
+
+from gancook.data.batches import Batches
+from gancook.training import losses, penalties
+from gancook.training.augment import DiffAugment
+from gancook.training.dynamics import (
+    CriticStep,
+    ExtragradientStep,
+    FeatureMatchingStep,
+    RelativisticStep,
+    UnrolledStep,
+    average,
+    historical_distance,
+)
+from gancook.training.layers import (
+    GaussianNoise,
+    MinibatchDiscrimination,
+    MinibatchStd,
+    Pack,
+    clip_weights,
+    init_weights,
+)
+from gancook.training.modes import eval_mode
+from gancook.training.steps import AdversarialStep
+
+WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)  # capas con normalización espectral
+
+
+class Penalized:
+    """Añade a la pérdida de D el término ``penalty(D, real, fake)`` multiplicado por ``weight``."""
+
+    penalty: Callable | None = None
+    weight: float = 0.0
+
+    def discriminator_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        terms = super().discriminator_terms(real, fake)
+        if self.penalty is not None:
+            terms["penalty"] = self.weight * self.penalty(self.D, real, fake)
+        return terms
+
+
+class PlainStep(Penalized, AdversarialStep):
+    pass
+
+
+class PairedStep(Penalized, RelativisticStep):
+    pass
+
+
+class ManyStep(Penalized, CriticStep):
+    pass
+
+
+@dataclass
+class HistoricalStep(AdversarialStep):
+    """Los pesos de cada red pagan por alejarse de su media histórica."""
+
+    pull: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.past = {network: AveragedModel(network) for network in (self.D, self.G)}
+
+    def __call__(self, real: Tensor) -> dict[str, Tensor]:
+        for network, past in self.past.items():
+            past.update_parameters(network)
+        return super().__call__(real)
+
+    def discriminator_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        return super().discriminator_terms(real, fake) | {"d_history": self._distance(self.D)}
+
+    def generator_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        return super().generator_terms(real, fake) | {"g_history": self._distance(self.G)}
+
+    def _distance(self, network: nn.Module) -> Tensor:
+        return self.pull * historical_distance(network, self.past[network])
+
+
+def least_squares(real: Tensor, fake: Tensor) -> Tensor:
+    return losses.least_squares_loss(real, 1) + losses.least_squares_loss(fake, 0)
+
+
+def r1(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    return penalties.gradient_penalty(D, real)
+
+
+def r2(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    return penalties.gradient_penalty(D, fake)
+
+
+def r1_r2(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    return r1(D, real, fake) + r2(D, real, fake)
+
+
+def dragan(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    return penalties.dragan_penalty(D, real)
+
+
+@dataclass(frozen=True)
+class Technique:
+    """Lo que una técnica cambia; por omisión, la GAN simple."""
+
+    step: type = PlainStep
+    options: dict[str, Any] = field(default_factory=dict)  # campos propios del paso
+    d_loss: Callable = losses.discriminator_loss
+    g_loss: Callable = losses.non_saturating_loss
+    penalty: Callable | None = None
+    weight: float = 0.0  # de la penalización
+    clip: float = 0.0  # recorte de los pesos de D
+    spectral: str = ""  # redes con normalización espectral: D o DG
+    init: bool = False  # pesos N(0, 0,02)
+    g_norm: str = ""  # bn o vbn en las capas ocultas de G
+    pack: int = 1
+    d_layer: str = ""  # capa que mira el lote delante de la última de D: std o pairs
+    augment: bool = False  # DiffAugment
+    noise: float = 0.0  # ruido de instancia al empezar, en unidades de los datos
+    betas: tuple[float, float] = (0.5, 0.999)
+    d_rate: float = 1.0  # la tasa de D, dividida por la de G
+    decay: bool = False  # tasa y penalización bajan a 0 como medio coseno
+    ema: float = 0.0
+
+
+PLAIN = Technique()
+WGAN = Technique(ManyStep, {"n_critic": 5}, losses.critic_loss, losses.wasserstein_loss)
+PAIRED = Technique(PairedStep, d_loss=losses.relativistic_loss, g_loss=losses.relativistic_loss)
+BEST = replace(PAIRED, penalty=r1_r2, weight=0.002, betas=(0.0, 0.99), decay=True, ema=0.998)
+
+TECHNIQUES = {
+    "GAN simple": PLAIN,
+    # pérdidas
+    "minimax": replace(PLAIN, g_loss=losses.saturating_loss),
+    "LSGAN": replace(
+        PLAIN, d_loss=least_squares, g_loss=partial(losses.least_squares_loss, target=1)
+    ),
+    "WGAN con recorte": replace(WGAN, clip=0.1, betas=(0.0, 0.99)),
+    "WGAN-GP": replace(WGAN, penalty=penalties.wgan_gp_penalty, weight=0.1, betas=(0.5, 0.9)),
+    "bisagra": replace(PLAIN, d_loss=losses.hinge_loss, g_loss=losses.wasserstein_loss),
+    "relativista emparejada": PAIRED,
+    "relativista media": replace(
+        PAIRED, d_loss=losses.relativistic_average_loss, g_loss=losses.relativistic_average_loss
+    ),
+    # penalizaciones
+    "DRAGAN": replace(PLAIN, penalty=dragan, weight=0.1),
+    "R1": replace(PLAIN, penalty=r1, weight=0.002),
+    "R2": replace(PLAIN, penalty=r2, weight=0.002),
+    "R1 y R2": replace(PLAIN, penalty=r1_r2, weight=0.002),
+    # pesos
+    "N. espectral en D": replace(PLAIN, spectral="D"),
+    "N. espectral en D y G": replace(PLAIN, spectral="DG"),
+    "pesos N(0, 0,02)": replace(PLAIN, init=True),
+    # lote y ruido
+    "BN en G": replace(PLAIN, g_norm="bn"),
+    "BN virtual en G": replace(PLAIN, g_norm="vbn"),
+    "discriminación por lotes": replace(PLAIN, d_layer="pairs"),
+    "desviación del lote": replace(PLAIN, d_layer="std"),
+    "ruido de instancia": replace(PLAIN, noise=0.1),
+    "etiqueta 0,9": replace(PLAIN, d_loss=partial(losses.discriminator_loss, real_label=0.9)),
+    "etiquetas 0,9 y 0,1": replace(PLAIN, d_loss=losses.two_sided_loss),
+    "PacGAN2": replace(PLAIN, pack=2),
+    "PacGAN4": replace(PLAIN, pack=4),
+    # dinámica
+    "TTUR": replace(PLAIN, d_rate=4.0),
+    "cinco pasos de D": replace(PLAIN, step=ManyStep, options={"n_critic": 5}),
+    "promedio histórico": replace(PLAIN, step=HistoricalStep),
+    "desenrollada": replace(PLAIN, step=UnrolledStep, options={"unroll": 5, "inner_lr": 1.0}),
+    "emparejar características": replace(PLAIN, step=FeatureMatchingStep),
+    "EMA": replace(PLAIN, ema=0.998),
+    "extragradiente": replace(PLAIN, step=ExtragradientStep),
+    # combinaciones, y la mejor sin cada una de sus piezas
+    "receta": BEST,
+    "receta sin relativista": replace(
+        BEST, step=PlainStep, d_loss=losses.discriminator_loss, g_loss=losses.non_saturating_loss
+    ),
+    "receta sin R1": replace(BEST, penalty=r2),
+    "receta sin R2": replace(BEST, penalty=r1),
+    "receta sin R1 ni R2": replace(BEST, penalty=None),
+    "receta sin decaimiento": replace(BEST, decay=False),
+    "receta sin EMA": replace(BEST, ema=0.0),
+    "receta con betas de la simple": replace(BEST, betas=PLAIN.betas),
+}
+
+
+def front(technique: Technique) -> list[nn.Module]:
+    """Lo que va delante de D: las perturbaciones, el ruido y los paquetes."""
+    layers: list[nn.Module] = [DiffAugment(background=-1.0)] if technique.augment else []
+    layers += [GaussianNoise(technique.noise)] if technique.noise else []
+    return layers + ([Pack(technique.pack)] if technique.pack > 1 else [])
+
+
+def last(technique: Technique, width: int) -> list[nn.Module]:
+    """La última capa de D, y delante la que mira el lote si la técnica la lleva."""
+    extra = {"": [], "std": [MinibatchStd()], "pairs": [MinibatchDiscrimination(width, 8, 4)]}
+    added = {"": 0, "std": 1, "pairs": 8}[technique.d_layer]
+    return [*extra[technique.d_layer], nn.Linear(width + added, 1)]
+
+
+def prepare(technique: Technique, G: nn.Module, D: nn.Module) -> None:
+    """Inicialización y normalización espectral, en ese orden."""
+    for network in (G, D) if technique.init else ():
+        network.apply(init_weights)
+    for network in [{"D": D, "G": G}[name] for name in technique.spectral]:
+        for layer in [m for m in network.modules() if isinstance(m, WEIGHTED)]:
+            spectral_norm(layer)
+
+
+def build(
+    technique: Technique, G: nn.Module, D: nn.Sequential, z_size: int, lr: float, steps: int
+) -> tuple[Callable, nn.Module, Callable]:
+    """El paso, la red de la que se muestrea y lo que hay que llamar tras cada paso."""
+    t = technique
+    prepare(t, G, D)
+    d_optimizer = torch.optim.Adam(D.parameters(), t.d_rate * lr, t.betas)
+    g_optimizer = torch.optim.Adam(G.parameters(), lr, t.betas)
+    step = t.step(D, G, d_optimizer, g_optimizer, t.d_loss, t.g_loss, z_size, **t.options)
+    if t.step is FeatureMatchingStep:
+        step.features = D[:-1]
+    if t.clip:
+        step.after = partial(clip_weights, D, t.clip)
+    step.penalty, step.weight = t.penalty, t.weight
+    sampler = average(G, t.ema) if t.ema else G
+    schedules = [CosineAnnealingLR(o, steps) for o in (d_optimizer, g_optimizer) if t.decay]
+    noises = [layer for layer in D if isinstance(layer, GaussianNoise)]
+
+    def after(done: int) -> None:
+        if t.ema:
+            sampler.update_parameters(G)
+        for schedule in schedules:
+            schedule.step()
+        if t.decay:
+            step.weight = t.weight * (1 + math.cos(math.pi * done / steps)) / 2
+        for layer in noises:
+            layer.std = t.noise * (1 - done / steps)
+
+    return step, sampler, after
+
+
+def train(
+    step: Callable, sampler: nn.Module, after: Callable, batches: Batches, z: Tensor
+) -> Tensor:
+    """Una vuelta a ``batches`` y lo que da después el generador; si diverge, FloatingPointError."""
+    for done, real in enumerate(batches.epoch(0), start=1):
+        logs = step(real)
+        after(done)
+        if done % 50 == 0 and not all(value.isfinite() for value in logs.values()):
+            raise FloatingPointError(f"pérdida no finita en el paso {done}")
+    with torch.no_grad(), eval_mode(sampler):
+        samples = torch.cat([sampler(part) for part in z.split(500)])
+    if not samples.isfinite().all():
+        raise FloatingPointError("muestras no finitas")
+    return samples

@@ -1,0 +1,87 @@
+"""El banco de las técnicas: todas entrenan, y la tabla se completa por partes."""
+
+import importlib
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+FOLDER = Path(__file__).parent.parent / "notebooks" / "estudios"
+sys.path.insert(0, str(FOLDER))
+bench = importlib.import_module("06_banco")
+costs = importlib.import_module("06_costes")
+techniques = importlib.import_module("tecnicas_06")
+sys.path.remove(str(FOLDER))
+
+NAMES = list(techniques.TECHNIQUES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_technique_trains_and_repeats_itself_exactly(name):
+    first, second = (bench.sample(name, bench.MIXTURES["anillo"], 1e-3, 2, 3) for _ in range(2))
+    assert first.shape == (2500, 2) and first.isfinite().all() and torch.equal(first, second)
+
+
+def test_no_two_techniques_are_the_same():
+    samples = [bench.sample(name, bench.MIXTURES["anillo"], 1e-2, 5, 3) for name in NAMES]
+    sums = [round(points.double().abs().sum().item(), 6) for points in samples]
+    assert len(set(sums)) == len(NAMES)
+
+
+def test_the_real_data_are_the_ceiling():
+    for name, modes in (("rejilla", 25), ("anillo", 8)):
+        row = bench.run("datos reales", name, 0.0, 0, 0)
+        assert row["modos"] == modes and row["calidad"] == pytest.approx(0.989, abs=0.006)
+        assert row["solape"] > 0.93 and list(row) == list(bench.RESULTS)
+
+
+def test_the_overlap_falls_with_a_missing_mode_a_crooked_share_and_points_outside():
+    mixture = bench.MIXTURES["anillo"]
+    centers = mixture.centers
+    assert bench.overlap(centers.repeat(10, 1), mixture) == pytest.approx(1)
+    assert bench.overlap(centers[:6].repeat(10, 1), mixture) == pytest.approx(6 / 8)
+    assert bench.overlap(centers[[0] * 8 + [4] * 8], mixture) == pytest.approx(2 / 8)
+    outside = torch.cat([centers, 5 + centers])  # la mitad se pierde
+    assert bench.overlap(outside, mixture) == pytest.approx(1 / 2)
+
+
+def small_plan(monkeypatch):
+    monkeypatch.setattr(bench, "RATES", (1e-3, 1e30))
+    monkeypatch.setattr(bench, "SEARCH", {"pasos": 50, "semillas": (100,)})
+    return {"pasos": 50, "semillas": range(2)}
+
+
+def test_a_diverged_search_loses_and_what_is_done_is_not_repeated(monkeypatch, tmp_path):
+    plan = small_plan(monkeypatch)
+    bench.bench(tmp_path, "GAN simple", "anillo", plan)
+    rates, table = (pd.read_csv(tmp_path / f"06_{x}.csv") for x in ("tasas", "mezclas"))
+    assert rates["estado"].str.startswith("diverge").tolist() == [False, True]
+    assert table["tasa"].tolist() == [1e-3] * 2 and table["estado"].tolist() == ["completa"] * 2
+    monkeypatch.setattr(bench, "sample", None)  # si algo se repitiera, fallaría
+    bench.bench(tmp_path, "GAN simple", "anillo", plan)
+
+
+def test_two_shards_do_every_pair_once(monkeypatch, tmp_path):
+    done = []
+    monkeypatch.setattr(bench, "bench", lambda folder, *unit: done.append(unit[:2]))
+    for shard in ("1/2", "2/2"):
+        monkeypatch.setattr(sys, "argv", ["06_banco.py", "--out", str(tmp_path), "--shard", shard])
+        bench.main()
+    assert sorted(done) == sorted((name, mixture) for name, mixture, _ in bench.units())
+    for mixture, names in (("rejilla", NAMES), ("anillo", NAMES[: NAMES.index("receta") + 1])):
+        expected = ["datos reales", *names, *bench.LONG]
+        assert sorted(n for n, m in done if m == mixture) == sorted(expected)
+
+
+def test_the_cost_is_the_ratio_of_two_alternated_clocks(monkeypatch):
+    """Con relojes que se saben: la técnica tarda el triple que la simple."""
+    seconds = {"GAN simple": 2.0, "otra": 6.0}
+    monkeypatch.setattr(costs, "clock", lambda name: lambda: seconds[name])
+    assert costs.run("otra") == {"coste": 3.0, "mínimo": 3.0, "máximo": 3.0}
+
+
+def test_the_clock_gives_real_steps(monkeypatch):
+    monkeypatch.setattr(costs, "STEPS", 1)
+    assert costs.clock("cinco pasos de D")() > 0
