@@ -12,6 +12,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks" / "estudios"
 sys.path.insert(0, str(FOLDER))
 bench = importlib.import_module("06_banco")
 costs = importlib.import_module("06_costes")
+fashion = importlib.import_module("06_moda")
 techniques = importlib.import_module("tecnicas_06")
 sys.path.remove(str(FOLDER))
 
@@ -85,3 +86,26 @@ def test_the_cost_is_the_ratio_of_two_alternated_clocks(monkeypatch):
 def test_the_clock_gives_real_steps(monkeypatch):
     monkeypatch.setattr(costs, "STEPS", 1)
     assert costs.clock("cinco pasos de D")() > 0
+
+
+@pytest.mark.parametrize("name", list(fashion.IMAGES))
+def test_every_technique_trains_on_images(name):
+    """Dos pasos con las redes de verdad; las formas y el gradiente no dependen de más."""
+    torch.manual_seed(0)
+    technique = fashion.IMAGES[name]
+    step, sampler, after = fashion.assemble(technique, 1e-3, 2)
+    real = torch.rand(20, 1, 28, 28) * 2 - 1
+    for done in (1, 2):
+        logs = step(real)
+        after(done)
+    assert all(value.isfinite() for value in logs.values())
+    with torch.no_grad():
+        assert sampler.eval()(torch.randn(3, 100)).shape == (3, 1, 28, 28)
+
+
+def test_a_row_of_images_has_its_five_columns(monkeypatch):
+    monkeypatch.setattr(fashion, "COUNT", 100)
+    few = {split: fashion.fashion_mnist(split).images[:100] for split in ("train", "test")}
+    monkeypatch.setattr(fashion, "data", few.get)
+    row = fashion.run("GAN simple", 1e-3, 0)
+    assert tuple(row) == fashion.RESULTS and all(value >= 0 for value in row.values())

@@ -127,6 +127,7 @@ class Technique:
     pack: int = 1
     d_layer: str = ""  # capa que mira el lote delante de la última de D: std o pairs
     augment: bool = False  # DiffAugment
+    attention: bool = False  # en D y en G, a mitad de resolución
     noise: float = 0.0  # ruido de instancia al empezar, en unidades de los datos
     betas: tuple[float, float] = (0.5, 0.999)
     d_rate: float = 1.0  # la tasa de D, dividida por la de G

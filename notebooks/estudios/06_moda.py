@@ -1,0 +1,178 @@
+"""El banco de FashionMNIST del cuaderno 06: python notebooks/estudios/06_moda.py [--shard i/n]
+
+Protocolo, escrito antes de mirar ningún resultado:
+
+- Datos: las 60 000 imágenes de entrenamiento, en [−1, 1].
+- Redes y pasos: los del cuaderno 03, §8 (D no lleva BN), con pesos N(0, 0,02), ruido de 100
+  números, lotes de 64 y Adam con betas (0,5, 0,999), salvo si la técnica dice otra cosa. Una
+  corrida es una época: todas ven cada imagen una vez, y las que dan cinco pasos de D por cada uno
+  de G dan la quinta parte de los de G.
+- Medida: FCD con 10 000 muestras, y exhaustividad y cobertura con 3000, como en el cuaderno 07. Se
+  apunta también la FRD, que no usa el clasificador: la regularización perceptual entrena contra él
+  y su FCD no se puede comparar con las demás.
+- Tasa de aprendizaje: la de menor FCD de RATES, por técnica, con la semilla 100 y una época. Una
+  corrida que diverge pierde.
+- Corridas: con esa tasa, semillas 0 a 2.
+
+Escribe 06_moda_tasas.csv y 06_moda.csv, y se reanuda como el banco de las mezclas.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tecnicas_06 import PLAIN, TECHNIQUES, Technique, build, front, last, train
+from torch import Tensor, nn
+
+from gancook.data.batches import Batches
+from gancook.data.images import to_uint8
+from gancook.data.sets import fashion_mnist
+from gancook.data.shipped import measured
+from gancook.measure.evaluation import Reference, evaluate, reference
+from gancook.measure.extractors import RandomProjection, load_classifier
+from gancook.measure.studies import announced_stop, run_study, study_options
+from gancook.pretrained import dcgan_generator
+from gancook.session import seed_everything
+from gancook.training.dynamics import feature_distance
+from gancook.training.layers import SelfAttention, VirtualBatchNorm, WithReference
+from gancook.training.steps import AdversarialStep, Logs
+
+Z_SIZE, BATCH, COUNT = 100, 64, 10_000
+RATES = (2e-4, 5e-4, 1e-3)
+RESULTS = ("FCD", "exhaustividad", "cobertura", "FRD", "segundos de CPU")
+
+
+@dataclass
+class PerceptualStep(AdversarialStep):
+    """A la pérdida de G se suma lo que se apartan las medias de una red ya entrenada."""
+
+    look: Callable[[Tensor], Tensor] | None = None
+    pull: float = 1.0
+
+    def generator_terms(self, real: Tensor, fake: Tensor) -> Logs:
+        with torch.no_grad():  # lo real no depende de G
+            wanted = self.look(real)
+        distance = feature_distance(wanted, self.look(fake))
+        return super().generator_terms(real, fake) | {"perceptual": self.pull * distance}
+
+
+CHANGES = {  # lo que en las imágenes tiene otra escala; la base y las demás no cambian
+    "R1": {"weight": 0.025},
+    "R2": {"weight": 0.025},
+    "R1 y R2": {"weight": 0.025},
+    "WGAN con recorte": {"clip": 0.01},
+    "WGAN-GP": {"weight": 10.0, "betas": (0.0, 0.9)},
+    "DRAGAN": {"weight": 10.0},
+    **{name: {"weight": 0.025} for name in TECHNIQUES if name.startswith("receta")},
+}
+BASE = replace(PLAIN, init=True)
+IMAGES = {
+    name: replace(technique, init=True, **CHANGES.get(name, {}))
+    for name, technique in TECHNIQUES.items()
+    if name not in ("BN en G", "pesos N(0, 0,02)")  # aquí son ya la base
+} | {
+    "pesos de PyTorch": PLAIN,
+    "autoatención": replace(BASE, attention=True),
+    "DiffAugment": replace(BASE, augment=True),
+    "regularización perceptual": replace(BASE, step=PerceptualStep),
+}
+
+
+def run(tecnica: str, tasa: float, semilla: int) -> dict[str, float]:
+    """Entrena una técnica una época y la mide; ``FloatingPointError`` si diverge."""
+    start = time.process_time()
+    images = sample(tecnica, tasa, semilla)
+    seconds = round(time.process_time() - start, 1)
+    row = evaluate(images, references()[0], tecnica, count=len(images)).iloc[0]
+    report = {name: round(row[name], 4) for name in RESULTS[:3]}
+    other = evaluate(images, references()[1], tecnica, count=len(images)).iloc[0]
+    return report | {"FRD": round(other["FRD"], 4), "segundos de CPU": seconds}
+
+
+def sample(tecnica: str, lr: float, seed: int) -> Tensor:
+    """``COUNT`` imágenes (N, 1, 28, 28) en bytes del generador entrenado."""
+    seed_everything(seed)
+    technique = IMAGES[tecnica]
+    size = BATCH * technique.options.get("n_critic", 1)
+    batches = Batches(data("train"), size, seed=seed)
+    parts = assemble(technique, lr, len(batches))
+    return to_uint8(train(*parts, batches, torch.randn(COUNT, Z_SIZE)))
+
+
+def assemble(technique: Technique, lr: float, steps: int) -> tuple[Callable, nn.Module, Callable]:
+    """Las redes de la técnica y su paso, como los devuelve :func:`tecnicas_06.build`."""
+    step, *rest = build(technique, generator(technique), critic(technique), Z_SIZE, lr, steps)
+    if technique.step is PerceptualStep:
+        classifier = load_classifier()
+        step.look = lambda x: classifier.hidden(classifier.convolutions((x + 1) / 2))
+    return step, *rest
+
+
+def generator(technique: Technique) -> nn.Module:
+    """El del cuaderno 03, §8, con lo que cambie la técnica: z (B, 100) → (B, 1, 28, 28)."""
+    network = dcgan_generator()
+    if technique.attention:
+        network.insert(10, SelfAttention(64))  # tras la ReLU que está a 14×14
+    if technique.g_norm != "vbn":
+        return network
+    for i, layer in enumerate(network):
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            network[i] = VirtualBatchNorm(layer.num_features, BATCH)
+    return WithReference(network, torch.randn(BATCH, Z_SIZE))
+
+
+def critic(technique: Technique) -> nn.Sequential:
+    """El del cuaderno 03, §8: imágenes (B, 1, 28, 28) → logits (B, 1), o (B/m, 1) por paquetes."""
+    body = [
+        nn.Conv2d(technique.pack, 64, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        *([SelfAttention(64)] if technique.attention else []),
+        nn.Conv2d(64, 128, 4, 2, 1),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(128, 128, 3, 1, 1),
+        nn.LeakyReLU(0.2),
+        nn.Flatten(),
+    ]
+    return nn.Sequential(*front(technique), *body, *last(technique, 6272))
+
+
+@cache
+def data(split: str) -> Tensor:
+    return fashion_mnist(split).images
+
+
+@cache
+def references() -> tuple[Reference, Reference]:
+    """Los datos vistos por el clasificador y por la proyección al azar."""
+    train, test = data("train"), data("test")
+    return reference(train, test), reference(train, test, RandomProjection())
+
+
+def runs(tecnica: str, rates: Sequence[float], seeds: Sequence[int]) -> list[dict]:
+    return [dict(tecnica=tecnica, tasa=rate, semilla=seed) for rate in rates for seed in seeds]
+
+
+def bench(folder: Path, tecnica: str) -> None:
+    """La búsqueda de la tasa y, con la mejor, las tres semillas."""
+    rates, table = folder / "06_moda_tasas.csv", folder / "06_moda.csv"
+    run_study(rates, runs(tecnica, RATES, [100]), run, RESULTS)
+    tried = pd.read_csv(rates).query("tecnica == @tecnica").fillna({"FCD": float("inf")})
+    best = tried.set_index("tasa")["FCD"].idxmin()
+    run_study(table, runs(tecnica, [best], range(3)), run, RESULTS)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    options = study_options(measured(""), __doc__)
+    first, step = options.shard
+    with announced_stop():
+        for name in list(IMAGES)[first - 1 :: step]:
+            bench(options.out, name)
+
+
+if __name__ == "__main__":
+    main()
