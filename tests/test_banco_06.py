@@ -57,7 +57,7 @@ def small_plan(monkeypatch):
 def test_a_diverged_search_loses_and_what_is_done_is_not_repeated(monkeypatch, tmp_path):
     plan = small_plan(monkeypatch)
     bench.bench(tmp_path, "GAN simple", "anillo", plan)
-    rates, table = (pd.read_csv(tmp_path / f"06_{x}.csv") for x in ("tasas", "mezclas"))
+    rates, table = (pd.read_csv(tmp_path / f"06_banco{x}.csv") for x in ("_tasas", ""))
     assert rates["estado"].str.startswith("diverge").tolist() == [False, True]
     assert table["tasa"].tolist() == [1e-3] * 2 and table["estado"].tolist() == ["completa"] * 2
     monkeypatch.setattr(bench, "sample", None)  # si algo se repitiera, fallaría
@@ -109,3 +109,51 @@ def test_a_row_of_images_has_its_five_columns(monkeypatch):
     monkeypatch.setattr(fashion, "data", few.get)
     row = fashion.run("GAN simple", 1e-3, 0)
     assert tuple(row) == fashion.RESULTS and all(value >= 0 for value in row.values())
+
+
+def trained(name, steps=60):
+    """El paso de una técnica después de entrenar en el anillo, y la red de la que se muestrea."""
+    torch.manual_seed(0)
+    step, sampler, after = bench.assemble(techniques.TECHNIQUES[name], 1e-3, steps)
+    for done in range(1, steps + 1):
+        step(bench.MIXTURES["anillo"].sample(50))
+        after(done)
+    return step, sampler
+
+
+def largest(network, inputs):
+    """El mayor valor singular de cada capa, con el método de la potencia ya convergido."""
+    for _ in range(100):
+        network.train()(torch.randn(2, inputs))
+    network.eval()
+    layers = [layer for layer in network.modules() if isinstance(layer, torch.nn.Linear)]
+    return [torch.linalg.svdvals(layer.weight.detach())[0].item() for layer in layers]
+
+
+def test_spectral_norm_holds_the_networks_it_names():
+    step, _ = trained("N. espectral en D")
+    assert largest(step.D, 2) == pytest.approx([1] * 4, abs=0.02)
+    assert max(largest(step.G, bench.Z_SIZE)) > 1.2
+    step, _ = trained("N. espectral en D y G")
+    both = largest(step.D, 2) + largest(step.G, bench.Z_SIZE)
+    assert both == pytest.approx([1] * 8, abs=0.02)
+
+
+def test_the_weights_of_the_critic_are_clipped_and_those_of_g_are_not():
+    step, _ = trained("WGAN con recorte")
+    limits = [max(p.abs().max().item() for p in n.parameters()) for n in (step.D, step.G)]
+    assert limits[0] == pytest.approx(0.1) and limits[1] > 0.1
+
+
+def test_ttur_is_a_faster_d():
+    step, _ = trained("TTUR", steps=1)
+    rates = [o.param_groups[0]["lr"] for o in (step.d_optimizer, step.g_optimizer)]
+    assert rates == [4e-3, 1e-3]
+
+
+def test_what_fades_has_faded_at_the_end():
+    noisy, _ = trained("ruido de instancia")
+    assert noisy.D[0].std == 0
+    step, sampler = trained("receta")
+    assert step.weight == pytest.approx(0) and step.g_optimizer.param_groups[0]["lr"] < 1e-8
+    assert sampler is not step.G and not sampler.training  # se muestrea de la media

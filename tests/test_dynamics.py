@@ -13,6 +13,7 @@ from gancook.training.dynamics import (
     CriticStep,
     ExtragradientStep,
     FeatureMatchingStep,
+    HistoricalStep,
     RelativisticStep,
     UnrolledStep,
     average,
@@ -88,6 +89,18 @@ def test_historical_distance_is_to_the_mean_of_all_the_steps():
     pulled = np.append(network.weight.grad.numpy(), network.bias.grad.numpy())
     np.testing.assert_allclose(pulled, 2 * gap)
     assert all(p.grad is None for p in past.parameters())
+
+
+def test_each_network_pays_for_leaving_its_past():
+    step, real, passed = make_step(HistoricalStep, pull=2.0), torch.randn(8, 2), {"D": [], "G": []}
+    for _ in range(3):
+        for name, weights in passed.items():
+            weights.append(vector(getattr(step, name)))
+        logs = step(real)
+    for term, weights in (("d_history", passed["D"]), ("g_history", passed["G"])):
+        gap = weights[-1] - torch.stack(weights).mean(dim=0)
+        assert logs[term].item() == pytest.approx(2 * gap.square().sum().item())
+        assert logs[term] > 0
 
 
 def test_feature_distance_is_between_the_means():

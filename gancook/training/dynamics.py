@@ -83,6 +83,35 @@ class FeatureMatchingStep(AdversarialStep):
 
 
 @dataclass
+class HistoricalStep(AdversarialStep):
+    """Promedio histórico: cada red paga además por alejarse de la media de sus pesos pasados.
+
+    Args:
+        pull: el factor λ de :func:`historical_distance`.
+
+    Fuente: Salimans et al. (2016), §3.3.
+    """
+
+    pull: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.d_past, self.g_past = AveragedModel(self.D), AveragedModel(self.G)
+
+    def __call__(self, real: Tensor) -> Logs:
+        self.d_past.update_parameters(self.D)
+        self.g_past.update_parameters(self.G)
+        return super().__call__(real)
+
+    def discriminator_terms(self, real: Tensor, fake: Tensor) -> Logs:
+        history = self.pull * historical_distance(self.D, self.d_past)
+        return super().discriminator_terms(real, fake) | {"d_history": history}
+
+    def generator_terms(self, real: Tensor, fake: Tensor) -> Logs:
+        history = self.pull * historical_distance(self.G, self.g_past)
+        return super().generator_terms(real, fake) | {"g_history": history}
+
+
+@dataclass
 class CriticStep(AdversarialStep):
     """``n_critic`` pasos de D por cada uno de G, con un lote ``n_critic`` veces mayor.
 

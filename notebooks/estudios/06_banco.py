@@ -21,7 +21,7 @@ Protocolo, escrito antes de mirar ningún resultado:
   pasos, con la misma tasa.
 - Una corrida que diverge es una fila que lo dice y no se repite.
 
-Escribe 06_tasas.csv y 06_mezclas.csv. Se puede matar en cualquier momento: al repetir la orden
+Escribe 06_banco_tasas.csv y 06_banco.csv. Se puede matar en cualquier momento: al repetir la orden
 sigue donde iba. Con --shard, cada proceso hace una de cada n parejas (técnica, mezcla).
 """
 
@@ -136,7 +136,7 @@ def best_rate(path: Path, tecnica: str, mezcla: str) -> float:
 
 def bench(folder: Path, tecnica: str, mezcla: str, plan: dict) -> None:
     """La búsqueda de la tasa y, con la mejor, las corridas del plan."""
-    rates, table = folder / "06_tasas.csv", folder / "06_mezclas.csv"
+    rates, table = folder / "06_banco_tasas.csv", folder / "06_banco.csv"
     if tecnica == "datos reales":
         run_study(table, runs(tecnica, mezcla, (0.0,), {**FINAL, "pasos": 0}), run, RESULTS)
         return

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.lr_scheduler import CosineAnnealingLR
-from torch.optim.swa_utils import AveragedModel
 
 from gancook.data.batches import Batches
 from gancook.training import losses, penalties
@@ -22,10 +21,10 @@ from gancook.training.dynamics import (
     CriticStep,
     ExtragradientStep,
     FeatureMatchingStep,
+    HistoricalStep,
     RelativisticStep,
     UnrolledStep,
     average,
-    historical_distance,
 )
 from gancook.training.layers import (
     GaussianNoise,
@@ -64,30 +63,6 @@ class PairedStep(Penalized, RelativisticStep):
 
 class ManyStep(Penalized, CriticStep):
     pass
-
-
-@dataclass
-class HistoricalStep(AdversarialStep):
-    """Los pesos de cada red pagan por alejarse de su media histórica."""
-
-    pull: float = 1.0
-
-    def __post_init__(self) -> None:
-        self.past = {network: AveragedModel(network) for network in (self.D, self.G)}
-
-    def __call__(self, real: Tensor) -> dict[str, Tensor]:
-        for network, past in self.past.items():
-            past.update_parameters(network)
-        return super().__call__(real)
-
-    def discriminator_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        return super().discriminator_terms(real, fake) | {"d_history": self._distance(self.D)}
-
-    def generator_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        return super().generator_terms(real, fake) | {"g_history": self._distance(self.G)}
-
-    def _distance(self, network: nn.Module) -> Tensor:
-        return self.pull * historical_distance(network, self.past[network])
 
 
 def least_squares(real: Tensor, fake: Tensor) -> Tensor:
