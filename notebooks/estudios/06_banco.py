@@ -17,8 +17,8 @@ Protocolo, escrito antes de mirar ningún resultado:
   que no se vuelve a usar; los mismos en las dos mezclas.
 - Tasa de aprendizaje: la mejor de RATES en solape medio, por técnica y mezcla, con dos semillas
   (100 y 101) y 2000 pasos. Una corrida que diverge cuenta como solape 0.
-- Corridas: con esa tasa, semillas 0 a 4 y 5000 pasos. Las de LONG, además, semillas 0 a 2 y 50 000
-  pasos, con la misma tasa.
+- Corridas: con esa tasa, semillas 0 a 4 y 5000 pasos. Las de LONG, además, 50 000 pasos con la
+  misma tasa: tres semillas, y cinco la receta.
 - Una corrida que diverge es una fila que lo dice y no se repite.
 
 Escribe 06_banco_tasas.csv y 06_banco.csv. Se puede matar en cualquier momento: al repetir la orden
@@ -48,8 +48,8 @@ MIXTURES = {"rejilla": grid(), "anillo": ring()}
 RATES = (3e-4, 1e-3, 3e-3)
 SEARCH = {"pasos": 2000, "semillas": (100, 101)}
 FINAL = {"pasos": 5000, "semillas": range(5)}
-LONG = ("GAN simple", "PacGAN2", "PacGAN4", "receta")
-LONG_RUN = {"pasos": 50_000, "semillas": range(3)}
+LONG = {"GAN simple": 3, "PacGAN2": 3, "PacGAN4": 3, "receta": 5}  # semillas
+LONG_STEPS = 50_000
 RESULTS = ("modos", "calidad", "KL inversa", "solape", "segundos de CPU")
 SAMPLES = 2500  # las de las cifras publicadas
 
@@ -161,10 +161,14 @@ def units() -> list[tuple[str, str, dict]]:
     short = [name for name in names if not name.startswith("receta ")]
     return [
         *((name, "rejilla", FINAL) for name in names),
-        *((name, "rejilla", LONG_RUN) for name in LONG),
+        *((name, "rejilla", long_plan(name)) for name in LONG),
         *((name, "anillo", FINAL) for name in short),
-        *((name, "anillo", LONG_RUN) for name in LONG),
+        *((name, "anillo", long_plan(name)) for name in LONG),
     ]
+
+
+def long_plan(name: str) -> dict:
+    return {"pasos": LONG_STEPS, "semillas": range(LONG[name])}
 
 
 if __name__ == "__main__":

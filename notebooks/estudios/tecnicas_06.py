@@ -113,7 +113,7 @@ class Technique:
 PLAIN = Technique()
 WGAN = Technique(ManyStep, {"n_critic": 5}, losses.critic_loss, losses.wasserstein_loss)
 PAIRED = Technique(PairedStep, d_loss=losses.relativistic_loss, g_loss=losses.relativistic_loss)
-BEST = replace(PAIRED, penalty=r1_r2, weight=0.002, betas=(0.0, 0.99), decay=True, ema=0.998)
+BEST = replace(PAIRED, penalty=r1_r2, weight=0.005, betas=(0.0, 0.99), decay=True, ema=0.998)
 
 TECHNIQUES = {
     "GAN simple": PLAIN,
