@@ -18,6 +18,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from gancook.files import write_atomic
+from gancook.pictures import shrink_outputs
 from gancook.style import number
 
 _UNHASHED = {"preparacion", "ejercicio"}
@@ -195,6 +196,7 @@ def add_stamp(notebook: NotebookNode) -> None:
 def save(notebook: NotebookNode, path: Path) -> None:
     """Escribe el cuaderno como lo escribe Jupyter, para que abrirlo no lo cambie."""
     notebook.metadata["kernelspec"] = _KERNELSPEC
+    shrink_outputs(notebook)
     with write_atomic(path) as file:
         file.write(nbformat.writes(notebook).encode() + b"\n")
 

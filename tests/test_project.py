@@ -112,6 +112,7 @@ LAYERS = (  # de abajo arriba: cada una solo importa de las anteriores y de sí 
     ("measure",),
     ("figures",),
     ("pretrained",),
+    ("pictures",),
     ("notebooks", "testing"),
     ("__init__",),
     ("__main__",),
