@@ -51,7 +51,7 @@ SAYS = {
     "02": [
         "{} pasos de 374",
         "épocas completas: 0",
-        "Parado en la semilla 1: la tabla es de las que acabaron la época.",
+        "Parado con la pérdida saturante: la que falte no se entrena.",
         "pérdida de G en los últimos {} pasos:",
         "{} iteraciones; 0 rejillas guardadas",
         "Parado con z de 2, tras {} iteraciones; los que faltan no se entrenan.",
