@@ -1,6 +1,8 @@
 """El banco de las mezclas del cuaderno 06: python notebooks/estudios/06_banco.py [--shard i/n]
 
-Protocolo, escrito antes de mirar ningún resultado:
+Protocolo. La normalización de los puntos, las tasas y los ajustes propios de las técnicas se
+fijaron con unas pocas corridas de la semilla 7, mirando también la GAN simple. Desde que hay filas
+no cambian, y esa semilla no se usa en ellas:
 
 - Datos de VEEGAN y PacGAN: anillo de 8 gaussianas (radio 1, σ = 0,01) y rejilla de 25 ({−4, …, 4}²,
   σ = 0,05), con 100 000 puntos de entrenamiento por mezcla, los mismos para todas.
@@ -13,8 +15,7 @@ Protocolo, escrito antes de mirar ningún resultado:
   Adam con betas (0,5, 0,999), salvo si la técnica dice otra cosa. Un paso es un paso de G, también
   en las que dan cinco de D. La GAN simple es la primera de TECHNIQUES y no se cambia por lo que
   salga.
-- Ajustes propios de cada técnica: los de TECHNIQUES, fijados con unas pocas corridas de una semilla
-  que no se vuelve a usar; los mismos en las dos mezclas.
+- Ajustes propios de cada técnica: los de TECHNIQUES, los mismos en las dos mezclas.
 - Tasa de aprendizaje: la mejor de RATES en solape medio, por técnica y mezcla, con dos semillas
   (100 y 101) y 2000 pasos. Una corrida que diverge cuenta como solape 0.
 - Corridas: con esa tasa, semillas 0 a 4 y 5000 pasos. Las de LONG, además, 50 000 pasos con la
