@@ -20,8 +20,8 @@ def shrink(png: bytes) -> bytes:
     """El mismo PNG sin los canales que no dicen nada.
 
     matplotlib escribe siempre rojo, verde, azul y opacidad, también si todo es gris y opaco: en una
-    rejilla de imágenes grises sobra la tercera parte. Lo animado, lo que tiene transparencia y lo
-    que no encoge se devuelven como estaban.
+    rejilla de imágenes grises sobra la tercera parte. Lo animado y lo que tiene transparencia se
+    devuelven como estaban.
     """
     image = Image.open(io.BytesIO(png))
     if getattr(image, "n_frames", 1) > 1 or image.mode != "RGBA":
@@ -32,4 +32,4 @@ def shrink(png: bytes) -> bytes:
     grey = len({channel.tobytes() for channel in colors}) == 1
     file = io.BytesIO()
     (colors[0] if grey else image.convert("RGB")).save(file, "PNG", optimize=True)
-    return min(png, file.getvalue(), key=len)
+    return file.getvalue()

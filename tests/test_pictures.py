@@ -56,7 +56,7 @@ def test_transparency_and_animations_are_left_alone():
         assert shrink(png) == png
 
 
-def test_what_does_not_shrink_is_left_alone():
+def test_what_has_no_spare_channels_is_left_alone():
     png = encode(Image.fromarray(NOISE.astype(np.uint8)), optimize=True)
     assert shrink(png) == png
 
