@@ -4,7 +4,7 @@ import base64
 import io
 
 from nbformat import NotebookNode
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 
 def shrink_outputs(notebook: NotebookNode) -> None:
@@ -20,10 +20,13 @@ def shrink(png: bytes) -> bytes:
     """El mismo PNG sin los canales que no dicen nada.
 
     matplotlib escribe siempre rojo, verde, azul y opacidad, también si todo es gris y opaco: en una
-    rejilla de imágenes grises sobra la tercera parte. Lo animado y lo que tiene transparencia se
-    devuelven como estaban.
+    rejilla de imágenes grises sobra la tercera parte. Lo animado, lo que tiene transparencia y lo
+    que no se puede leer se devuelven como estaban.
     """
-    image = Image.open(io.BytesIO(png))
+    try:
+        image = Image.open(io.BytesIO(png))
+    except UnidentifiedImageError:  # que una salida rara no impida guardar el cuaderno
+        return png
     if getattr(image, "n_frames", 1) > 1 or image.mode != "RGBA":
         return png
     *colors, opacity = image.split()

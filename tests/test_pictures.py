@@ -61,6 +61,10 @@ def test_what_has_no_spare_channels_is_left_alone():
     assert shrink(png) == png
 
 
+def test_what_is_not_a_picture_is_left_alone():
+    assert shrink(b"no soy un PNG") == b"no soy un PNG"
+
+
 def test_saving_a_notebook_shrinks_its_figures(tmp_path):
     png = figure("gray")
     picture = {"image/png": base64.b64encode(png).decode() + "\n", "text/plain": "<Figure>"}
