@@ -61,6 +61,10 @@ SAYS = {
         "Parado en «publicada»: la tabla y la figura son de los peldaños acabados.",
         "{} de 6 pasos,",
     ],
+    "06.1": [
+        "Parado en «da vueltas», semilla 0: esa corrida cuenta sin acabar.",
+        "Parado con 20 imágenes: lo que falte no se entrena.",
+    ],
     "07": ["S2: {} pasos de 124"],
 }
 
@@ -70,7 +74,9 @@ def printed(cells):
 
 
 # Antes de la primera muestra y a mitad de una época.
-@pytest.mark.parametrize("number, step", [("02", 1), ("02", 4), ("03", 1), ("03", 4), ("07", 4)])
+@pytest.mark.parametrize(
+    "number, step", [("02", 1), ("02", 4), ("03", 1), ("03", 4), ("06.1", 1), ("07", 4)]
+)
 def test_every_cell_works_after_a_stop_and_says_what_it_shows(number, step, tmp_path):
     path = notebooks.find(number, FOLDER)
     skip_if_in_use(path)
