@@ -202,6 +202,6 @@ def test_pixel_pyramid_has_full_rank_covariance():
 
 def test_an_extractor_of_one_layer_uses_it_for_everything():
     images = torch.randint(0, 256, (3, 1, 28, 28), dtype=torch.uint8)
-    projection = RandomProjection()
-    wide, deep, logits = extract(projection, images)
+    projection = extractors.RandomProjection()
+    wide, deep, logits = extractors.extract(projection, images)
     assert torch.equal(wide, projection(images)) and torch.equal(deep, wide) and logits is None
