@@ -567,7 +567,8 @@ def test_killing_the_process_thirty_times_never_leaves_an_unreadable_state(tmp_p
     for _ in range(steps[-1]):
         _advance(whole)
     assert torch.equal(resumed.weight, whole.weight)
-    assert len(list(tmp_path.glob("*.pt"))) <= 3
+    checkpoints.save(checkpoints.load())  # la que sobra, si se mató antes de borrarla
+    assert len(list(tmp_path.glob("*.pt"))) == 3
 
 
 def _wait_for_a_copy_after(step, folder, child):
