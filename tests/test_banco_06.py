@@ -2,19 +2,15 @@
 
 import importlib
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
 
-FOLDER = Path(__file__).parent.parent / "notebooks" / "estudios"
-sys.path.insert(0, str(FOLDER))
 bench = importlib.import_module("06_banco")
 costs = importlib.import_module("06_costes")
 fashion = importlib.import_module("06_moda")
 techniques = importlib.import_module("tecnicas_06")
-sys.path.remove(str(FOLDER))
 
 NAMES = list(techniques.TECHNIQUES)
 

@@ -9,18 +9,17 @@ from torch import nn
 from torch.optim import SGD, Adam
 from torch.optim.swa_utils import AveragedModel
 
-from gancook.training.dynamics import (
+from dinamica_06 import (
     CriticStep,
     ExtragradientStep,
     FeatureMatchingStep,
     HistoricalStep,
-    RelativisticStep,
     UnrolledStep,
-    average,
     feature_distance,
     historical_distance,
     unrolled_weights,
 )
+from gancook.training.dynamics import RelativisticStep, average
 from gancook.training.losses import discriminator_loss, non_saturating_loss, relativistic_loss
 from gancook.training.steps import AdversarialStep
 

@@ -4,16 +4,16 @@ import pytest
 import torch
 from torch import nn
 
-from gancook.training.layers import (
+from capas_06 import (
     GaussianNoise,
     MinibatchDiscrimination,
-    MinibatchStd,
     Pack,
     SelfAttention,
     VirtualBatchNorm,
     WithReference,
     clip_weights,
 )
+from gancook.training.layers import MinibatchStd
 
 
 @pytest.fixture(autouse=True)

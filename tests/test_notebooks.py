@@ -200,7 +200,7 @@ def number(path):
 
 
 def test_mirrored_functions_are_the_ones_of_the_package(committed):
-    package = package_definitions(ROOT / "gancook")
+    package = definitions(ROOT / "gancook", ROOT / "notebooks" / "estudios")
     for cell in code_cells(read(committed)):
         for tag in tags(cell):
             if tag.startswith("espejo:"):
@@ -213,7 +213,7 @@ def test_a_mirror_needs_one_definition_and_only_one(tmp_path):
     for file in ("a.py", "training/b.py"):
         (tmp_path / file).write_text("def update():\n    return 1\n", encoding="utf-8")
     (tmp_path / "training" / "c.py").write_text("class Best:\n    pass\n", encoding="utf-8")
-    package = package_definitions(tmp_path)
+    package = definitions(tmp_path)
     assert the_only_one("Best", package) == definition("class Best:\n    pass", "Best")
     with pytest.raises(LookupError, match=r"«update».*a\.py, training/b\.py"):
         the_only_one("update", package)
@@ -230,14 +230,14 @@ def definition(source, name):
     return ast.dump(found)
 
 
-def package_definitions(package):
-    """``{nombre: {módulo: AST}}`` de todos los cuartos; se leen sin importarlos."""
+def definitions(*folders):
+    """``{nombre: {módulo: AST}}`` de todo lo que hay en ellas; se lee sin importarlo."""
     found = {}
-    for file in sorted(package.rglob("*.py")):
+    for folder, file in ((f, file) for f in folders for file in sorted(f.rglob("*.py"))):
         source = file.read_text(encoding="utf-8")
         for node in ast.parse(source).body:
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-                module = file.relative_to(package).as_posix()
+                module = file.relative_to(folder).as_posix()
                 found.setdefault(node.name, {})[module] = definition(source, node.name)
     return found
 

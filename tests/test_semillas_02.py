@@ -1,8 +1,6 @@
 """El estudio de las semillas del cuaderno 02: entrena lo que dice y su tabla está entera."""
 
 import importlib
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -11,10 +9,7 @@ import torch
 
 from gancook.data.shipped import measured
 
-FOLDER = Path(__file__).parent.parent / "notebooks" / "estudios"
-sys.path.insert(0, str(FOLDER))
 study = importlib.import_module("02_semillas")
-sys.path.remove(str(FOLDER))
 
 
 @pytest.fixture(autouse=True)

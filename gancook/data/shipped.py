@@ -31,6 +31,12 @@ def measured(name: str) -> Path:
     return shipped("measured", name)
 
 
+def studies() -> Path:
+    """La carpeta de los guiones de los estudios; un cuaderno la pone en ``sys.path``."""
+    root = repository()
+    return _IN_WHEEL / "estudios" if root is None else root / "notebooks" / "estudios"
+
+
 def load_weights(path: Path, sha256: str | None = None) -> dict[str, Tensor]:
     """Los tensores de un archivo safetensors.
 

@@ -33,16 +33,16 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from tecnicas_06 import TECHNIQUES, Technique, build, front, last, train
 from torch import Tensor, nn
 
+from capas_06 import VirtualBatchNorm, WithReference
 from gancook.data.batches import Batches
 from gancook.data.mixtures import GaussianMixture, grid, ring
 from gancook.data.shipped import measured
 from gancook.measure.metrics import mixture_report
 from gancook.measure.studies import announced_stop, run_study, study_options
 from gancook.session import seed_everything, temporary_seed
-from gancook.training.layers import VirtualBatchNorm, WithReference
+from tecnicas_06 import TECHNIQUES, Technique, build, front, last, train
 
 Z_SIZE, HIDDEN, BATCH = 32, 128, 256
 MIXTURES = {"rejilla": grid(), "anillo": ring()}

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 
 import torch
-from tecnicas_06 import TECHNIQUES
 
 from gancook.measure.studies import study_command
+from tecnicas_06 import TECHNIQUES
 
 bench = importlib.import_module("06_banco")
 ROUNDS, STEPS = 7, 30

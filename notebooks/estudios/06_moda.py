@@ -25,9 +25,10 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from tecnicas_06 import PLAIN, TECHNIQUES, Technique, build, front, last, train
 from torch import Tensor, nn
 
+from capas_06 import SelfAttention, VirtualBatchNorm, WithReference
+from dinamica_06 import feature_distance
 from gancook.data.batches import Batches
 from gancook.data.images import to_uint8
 from gancook.data.sets import fashion_mnist
@@ -37,9 +38,8 @@ from gancook.measure.extractors import RandomProjection, load_classifier
 from gancook.measure.studies import announced_stop, run_study, study_options
 from gancook.pretrained import dcgan_generator
 from gancook.session import seed_everything
-from gancook.training.dynamics import feature_distance
-from gancook.training.layers import SelfAttention, VirtualBatchNorm, WithReference
 from gancook.training.steps import AdversarialStep, Logs
+from tecnicas_06 import PLAIN, TECHNIQUES, Technique, build, front, last, train
 
 Z_SIZE, BATCH, COUNT = 100, 64, 10_000
 RATES = (2e-4, 5e-4, 1e-3)

@@ -14,26 +14,19 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from gancook.data.batches import Batches
-from gancook.training import losses, penalties
-from gancook.training.augment import DiffAugment
-from gancook.training.dynamics import (
+from capas_06 import GaussianNoise, MinibatchDiscrimination, Pack, clip_weights
+from dinamica_06 import (
     CriticStep,
     ExtragradientStep,
     FeatureMatchingStep,
     HistoricalStep,
-    RelativisticStep,
     UnrolledStep,
-    average,
 )
-from gancook.training.layers import (
-    GaussianNoise,
-    MinibatchDiscrimination,
-    MinibatchStd,
-    Pack,
-    clip_weights,
-    init_weights,
-)
+from gancook.data.batches import Batches
+from gancook.training import losses, penalties
+from gancook.training.augment import DiffAugment
+from gancook.training.dynamics import RelativisticStep, average
+from gancook.training.layers import MinibatchStd, init_weights
 from gancook.training.modes import eval_mode
 from gancook.training.steps import AdversarialStep
 
