@@ -14,6 +14,7 @@ from dinamica_06 import (
     ExtragradientStep,
     FeatureMatchingStep,
     HistoricalStep,
+    OptimisticStep,
     UnrolledStep,
     feature_distance,
     historical_distance,
@@ -230,6 +231,32 @@ def test_extragradient_is_its_matrix_on_the_bilinear_game():
         point = matrix @ point
         assert [step.D.weight.item(), step.G.weight.item()] == pytest.approx(point)
     assert np.linalg.norm(point) < 0.9 and step.count == 5  # converge; alternando, gira sin fin
+
+
+def test_the_optimistic_step_is_its_recursion_on_the_bilinear_game():
+    """z' = z + 2η J z − η J z₋₁, como una sola matriz sobre (z, z₋₁)."""
+    lr, step = 0.3, bilinear_step(OptimisticStep, 0.3)
+    rotation = np.array([[0.0, 1.0], [-1.0, 0.0]])  # de (ψ, θ)
+    matrix = np.block([[np.eye(2) + 2 * lr * rotation, -lr * rotation], [np.eye(2), 0 * rotation]])
+    point = np.array([0.8, -0.6, 0.0, 0.0])  # antes de empezar no había gradiente
+    for _ in range(30):
+        step(torch.zeros(4, 1))
+        point = matrix @ point
+        assert [step.D.weight.item(), step.G.weight.item()] == pytest.approx(point[:2])
+    assert np.linalg.norm(point[:2]) < 0.3 and step.count == 30
+
+
+def test_the_optimistic_step_with_adam_corrects_the_moves_of_adam():
+    """Con gradientes constantes, lo que mueve Adam se sabe: la tasa, en el sentido del signo."""
+    D, G = Bilinear(0.0), Bilinear(0.0, constant=True)
+    optimizers = Adam(D.parameters(), 0.1), Adam(G.parameters(), 0.1)
+    losses = lambda real, fake: -D.weight.sum(), lambda fake: fake.mean()
+    step = OptimisticStep(D, G, *optimizers, *losses, 1)
+    places = []
+    for _ in range(3):
+        step(torch.zeros(4, 1))
+        places.append(D.weight.item())
+    assert places == pytest.approx([0.2, 0.3, 0.4], abs=1e-6)  # 2Δ, y después 2Δ − Δ
 
 
 def test_extragradient_with_adam_starts_each_step_from_where_it_was():

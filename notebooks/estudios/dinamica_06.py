@@ -19,7 +19,7 @@ def historical_distance(network: nn.Module, past: AveragedModel) -> Tensor:
         past: ``AveragedModel(network)``, que se actualiza con ``update_parameters(network)`` tras
             cada paso; por omisión todos los pasos pesan igual.
 
-    Fuente: Salimans et al. (2016), §3.3.
+    Fuente: Salimans et al. (2016), §3.3. Se construye en el cuaderno 06.3, §3.4.
     """
     pairs = zip(network.parameters(), past.parameters(), strict=True)
     return sum((p - mean.detach()).square().sum() for p, mean in pairs)
@@ -31,7 +31,7 @@ def feature_distance(real: Tensor, fake: Tensor) -> Tensor:
     Con una capa intermedia de D es *feature matching*, y sustituye a la pérdida de G. Con una red
     ya entrenada que no cambia es una regularización perceptual, que se suma a ella.
 
-    Fuente: Salimans et al. (2016), §3.1.
+    Fuente: Salimans et al. (2016), §3.1. Se construye en el cuaderno 06.3, §3.7.
     """
     return (real.mean(dim=0) - fake.mean(dim=0)).square().sum()
 
@@ -43,7 +43,7 @@ class FeatureMatchingStep(AdversarialStep):
     Args:
         features: la parte de D que llega hasta esa capa, por ejemplo ``D[:-1]``.
 
-    Fuente: Salimans et al. (2016), §3.1.
+    Fuente: Salimans et al. (2016), §3.1. Se construye en el cuaderno 06.3, §3.7.
     """
 
     features: nn.Module | None = None
@@ -61,7 +61,7 @@ class HistoricalStep(AdversarialStep):
     Args:
         pull: el factor λ de :func:`historical_distance`.
 
-    Fuente: Salimans et al. (2016), §3.3.
+    Fuente: Salimans et al. (2016), §3.3. Se construye en el cuaderno 06.3, §3.4.
     """
 
     pull: float = 1.0
@@ -126,7 +126,7 @@ def unrolled_weights(
         loss: función (logits reales, logits falsos) → escalar.
         real, fake: lotes (B, …).
 
-    Fuente: Metz et al. (2017), ec. 5 y 6.
+    Fuente: Metz et al. (2017), ec. 5 y 6. Se construye en el cuaderno 06.3, §3.6.
     """
 
     def d_loss(weights):
@@ -146,7 +146,7 @@ class UnrolledStep(AdversarialStep):
     Args:
         unroll, inner_lr: los pasos imaginados y su tasa, de descenso de gradiente.
 
-    Fuente: Metz et al. (2017).
+    Fuente: Metz et al. (2017). Se construye en el cuaderno 06.3, §3.6.
     """
 
     unroll: int = 5
@@ -164,7 +164,7 @@ class ExtragradientStep(AdversarialStep):
     D y G se mueven a la vez en los dos, con el mismo lote y ruido nuevo. Con Adam, sus medias
     cuentan los dos gradientes.
 
-    Fuentes: Korpelevich (1976); Gidel et al. (2019).
+    Fuentes: Korpelevich (1976); Gidel et al. (2019). Se construye en el cuaderno 06.3, §3.3.
     """
 
     def __call__(self, real: Tensor) -> Logs:
@@ -193,3 +193,31 @@ class ExtragradientStep(AdversarialStep):
     def _move(self) -> None:
         self.d_optimizer.step()
         self.g_optimizer.step()
+
+
+@dataclass
+class OptimisticStep(ExtragradientStep):
+    """Optimista: en vez de tantear, corrige el paso con el anterior y gasta un solo gradiente.
+
+    Si Δₜ es lo que movería el optimizador en el paso t, los pesos se mueven 2Δₜ − Δₜ₋₁, con Δ₀ = 0.
+    Con SGD es 2ηgₜ − ηgₜ₋₁; con Adam, su versión optimista.
+
+    Fuente: Daskalakis et al. (2018), algoritmo 1. Se construye en el cuaderno 06.3, §3.3.
+    """
+
+    def __post_init__(self) -> None:
+        weights = [*self.D.parameters(), *self.G.parameters()]
+        self.last = [torch.zeros_like(w) for w in weights]
+
+    def __call__(self, real: Tensor) -> Logs:
+        weights = [*self.D.parameters(), *self.G.parameters()]
+        start = [w.detach().clone() for w in weights]
+        logs = self._gradients(real)
+        self._move()
+        with torch.no_grad():
+            for w, old, last in zip(weights, start, self.last, strict=True):
+                move = w - old
+                w += move - last
+                last.copy_(move)
+        self.count += 1
+        return logs

@@ -20,6 +20,7 @@ from dinamica_06 import (
     ExtragradientStep,
     FeatureMatchingStep,
     HistoricalStep,
+    OptimisticStep,
     UnrolledStep,
 )
 from gancook.data.batches import Batches
@@ -149,6 +150,7 @@ TECHNIQUES = {
     "emparejar características": replace(PLAIN, step=FeatureMatchingStep),
     "EMA": replace(PLAIN, ema=0.998),
     "extragradiente": replace(PLAIN, step=ExtragradientStep),
+    "optimista": replace(PLAIN, step=OptimisticStep),
     # combinaciones, y la mejor sin cada una de sus piezas
     "receta": BEST,
     "receta sin relativista": replace(
