@@ -27,7 +27,7 @@ class MinibatchStd(nn.Module):
 
     De (B, C, …) a (B, C + 1, …). Lo real y lo falso deben llegar en lotes separados.
 
-    Fuente: Karras et al. (2018), §3.
+    Fuente: Karras et al. (2018), §3. Se construye en el cuaderno 06.3, §1.2.
     """
 
     def forward(self, x: Tensor) -> Tensor:

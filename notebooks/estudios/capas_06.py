@@ -20,7 +20,7 @@ class Pack(nn.Module):
     De (B, C, …) a (B/m, m·C, …), con B múltiplo de m, o ``RuntimeError``. D da entonces un logit
     por paquete, y las m muestras son todas reales o todas falsas.
 
-    Fuente: Lin et al. (2018).
+    Fuente: Lin et al. (2018). Se construye en el cuaderno 06.3, §1.4.
     """
 
     def __init__(self, m: int):
@@ -36,7 +36,7 @@ class GaussianNoise(nn.Module):
 
     ``std`` se puede cambiar entre pasos para que el ruido se apague.
 
-    Fuente: Sønderby et al. (2017), §3.
+    Fuente: Sønderby et al. (2017), §3. Se construye en el cuaderno 06.3, §2.1.
     """
 
     def __init__(self, std: float):
@@ -54,7 +54,7 @@ class MinibatchDiscrimination(nn.Module):
     en ``features`` filas de ``size`` números. Lo real y lo falso, en lotes separados. No se puede
     derivar dos veces: no admite una penalización del gradiente.
 
-    Fuente: Salimans et al. (2016), §3.2.
+    Fuente: Salimans et al. (2016), §3.2. Se construye en el cuaderno 06.3, §1.3.
     """
 
     def __init__(self, n: int, features: int, size: int):
@@ -77,7 +77,7 @@ class VirtualBatchNorm(nn.Module):
         channels: C, en entradas (R + B, C) o (R + B, C, H, W).
         size: R.
 
-    Fuente: Salimans et al. (2016), §3.5.
+    Fuente: Salimans et al. (2016), §3.5. Se construye en el cuaderno 06.3, §1.5.
     """
 
     def __init__(self, channels: int, size: int, eps: float = 1e-5):
@@ -106,6 +106,8 @@ class WithReference(nn.Module):
     Args:
         network: red con capas :class:`VirtualBatchNorm` del tamaño de la referencia.
         reference: (R, …), elegida una vez y fija.
+
+    Se construye en el cuaderno 06.3, §1.5.
     """
 
     def __init__(self, network: nn.Module, reference: Tensor):
