@@ -103,7 +103,7 @@ def test_a_row_of_images_has_its_five_columns(monkeypatch):
     monkeypatch.setattr(fashion, "COUNT", 100)
     few = {split: fashion.fashion_mnist(split).images[:100] for split in ("train", "test")}
     monkeypatch.setattr(fashion, "data", few.get)
-    row = fashion.run("GAN simple", 1e-3, 0)
+    row = fashion.run("GAN simple", 1e-3, 100, 0)
     assert tuple(row) == fashion.RESULTS and all(value >= 0 for value in row.values())
 
 

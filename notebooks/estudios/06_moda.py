@@ -4,15 +4,17 @@ Protocolo, escrito antes de mirar ningún resultado:
 
 - Datos: las 60 000 imágenes de entrenamiento, en [−1, 1].
 - Redes y pasos: los del cuaderno 03, §8 (D no lleva BN), con pesos N(0, 0,02), ruido de 100
-  números, lotes de 64 y Adam con betas (0,5, 0,999), salvo si la técnica dice otra cosa. Una
-  corrida es una época: todas ven cada imagen una vez, y las que dan cinco pasos de D por cada uno
-  de G dan la quinta parte de los de G.
+  números, lotes de 64 y Adam con betas (0,5, 0,999), salvo si la técnica dice otra cosa. Las redes
+  calculan en bf16 donde el equipo sabe. Una corrida es una época: todas ven cada imagen una vez, y
+  las que dan cinco pasos de D por cada uno de G dan la quinta parte de los de G.
+- Técnicas: las de STUDIED, al menos una de cada familia. Las demás de IMAGES también entrenan y
+  tienen su prueba.
 - Medida: FCD con 10 000 muestras, y exhaustividad y cobertura con 3000, como en el cuaderno 07. Se
   apunta también la FRD, que no usa el clasificador: la regularización perceptual entrena contra él
   y su FCD no se puede comparar con las demás.
-- Tasa de aprendizaje: la de menor FCD de RATES, por técnica, con la semilla 100 y una época. Una
-  corrida que diverge pierde.
-- Corridas: con esa tasa, semillas 0 a 2.
+- Tasa de aprendizaje: la de menor FCD de RATES, por técnica, con la semilla 100 y un tercio de
+  época. Una corrida que diverge pierde.
+- Corridas: con esa tasa, semillas 0 a 2 y la época entera.
 
 Escribe 06_moda_tasas.csv y 06_moda.csv, y se reanuda como el banco de las mezclas.
 """
@@ -38,11 +40,13 @@ from gancook.measure.extractors import RandomProjection, load_classifier
 from gancook.measure.studies import announced_stop, run_study, study_options
 from gancook.pretrained import dcgan_generator
 from gancook.session import seed_everything
+from gancook.training.precision import MixedPrecision
 from gancook.training.steps import AdversarialStep, Logs
 from tecnicas_06 import PLAIN, TECHNIQUES, Technique, build, front, last, train
 
 Z_SIZE, BATCH, COUNT = 100, 64, 10_000
 RATES = (2e-4, 5e-4, 1e-3)
+SEARCH, WHOLE = 20_000, 60_000  # imágenes de una corrida de la búsqueda y de una que cuenta
 RESULTS = ("FCD", "exhaustividad", "cobertura", "FRD", "segundos de CPU")
 
 
@@ -81,11 +85,30 @@ IMAGES = {
     "regularización perceptual": replace(BASE, step=PerceptualStep),
 }
 
+STUDIED = [
+    "GAN simple",
+    "receta",
+    "relativista emparejada",
+    "R1 y R2",
+    "bisagra",
+    "LSGAN",
+    "N. espectral en D",
+    "desviación del lote",
+    "PacGAN2",
+    "TTUR",
+    "EMA",
+    "DiffAugment",
+    "autoatención",
+    "etiqueta 0,9",
+    "WGAN-GP",
+    "regularización perceptual",
+]
 
-def run(tecnica: str, tasa: float, semilla: int) -> dict[str, float]:
-    """Entrena una técnica una época y la mide; ``FloatingPointError`` si diverge."""
+
+def run(tecnica: str, tasa: float, imagenes: int, semilla: int) -> dict[str, float]:
+    """Entrena una técnica, una vuelta, y la mide; ``FloatingPointError`` si diverge."""
     start = time.process_time()
-    images = sample(tecnica, tasa, semilla)
+    images = sample(tecnica, tasa, imagenes, semilla)
     seconds = round(time.process_time() - start, 1)
     row = evaluate(images, references()[0], tecnica, count=len(images)).iloc[0]
     report = {name: round(row[name], 4) for name in RESULTS[:3]}
@@ -93,12 +116,12 @@ def run(tecnica: str, tasa: float, semilla: int) -> dict[str, float]:
     return report | {"FRD": round(other["FRD"], 4), "segundos de CPU": seconds}
 
 
-def sample(tecnica: str, lr: float, seed: int) -> Tensor:
+def sample(tecnica: str, lr: float, count: int, seed: int) -> Tensor:
     """``COUNT`` imágenes (N, 1, 28, 28) en bytes del generador entrenado."""
     seed_everything(seed)
     technique = IMAGES[tecnica]
     size = BATCH * technique.options.get("n_critic", 1)
-    batches = Batches(data("train"), size, seed=seed)
+    batches = Batches(data("train")[:count], size, seed=seed)
     parts = assemble(technique, lr, len(batches))
     return to_uint8(train(*parts, batches, torch.randn(COUNT, Z_SIZE)))
 
@@ -106,6 +129,7 @@ def sample(tecnica: str, lr: float, seed: int) -> Tensor:
 def assemble(technique: Technique, lr: float, steps: int) -> tuple[Callable, nn.Module, Callable]:
     """Las redes de la técnica y su paso, como los devuelve :func:`tecnicas_06.build`."""
     step, *rest = build(technique, generator(technique), critic(technique), Z_SIZE, lr, steps)
+    step.D, step.G = (MixedPrecision(network, "cpu") for network in (step.D, step.G))
     if technique.step is PerceptualStep:
         classifier = load_classifier()
         step.look = lambda x: classifier.hidden(classifier.convolutions((x + 1) / 2))
@@ -152,17 +176,21 @@ def references() -> tuple[Reference, Reference]:
     return reference(train, test), reference(train, test, RandomProjection())
 
 
-def runs(tecnica: str, rates: Sequence[float], seeds: Sequence[int]) -> list[dict]:
-    return [dict(tecnica=tecnica, tasa=rate, semilla=seed) for rate in rates for seed in seeds]
+def runs(tecnica: str, rates: Sequence[float], count: int, seeds: Sequence[int]) -> list[dict]:
+    return [
+        dict(tecnica=tecnica, tasa=rate, imagenes=count, semilla=seed)
+        for rate in rates
+        for seed in seeds
+    ]
 
 
 def bench(folder: Path, tecnica: str) -> None:
     """La búsqueda de la tasa y, con la mejor, las tres semillas."""
     rates, table = folder / "06_moda_tasas.csv", folder / "06_moda.csv"
-    run_study(rates, runs(tecnica, RATES, [100]), run, RESULTS)
+    run_study(rates, runs(tecnica, RATES, SEARCH, [100]), run, RESULTS)
     tried = pd.read_csv(rates).query("tecnica == @tecnica").fillna({"FCD": float("inf")})
     best = tried.set_index("tasa")["FCD"].idxmin()
-    run_study(table, runs(tecnica, [best], range(3)), run, RESULTS)
+    run_study(table, runs(tecnica, [best], WHOLE, range(3)), run, RESULTS)
 
 
 def main() -> None:
@@ -170,7 +198,7 @@ def main() -> None:
     options = study_options(measured(""), __doc__)
     first, step = options.shard
     with announced_stop():
-        for name in list(IMAGES)[first - 1 :: step]:
+        for name in STUDIED[first - 1 :: step]:
             bench(options.out, name)
 
 
