@@ -7,8 +7,7 @@ Protocolo, escrito antes de mirar ningún resultado:
   números, lotes de 64 y Adam con betas (0,5, 0,999), salvo si la técnica dice otra cosa. Las redes
   calculan en bf16 donde el equipo sabe. Una corrida es una época: todas ven cada imagen una vez, y
   las que dan cinco pasos de D por cada uno de G dan la quinta parte de los de G.
-- Técnicas: las de STUDIED, al menos una de cada familia. Las demás de IMAGES también entrenan y
-  tienen su prueba.
+- Técnicas: las de IMAGES, al menos una de cada familia.
 - Medida: FCD con 10 000 muestras, y exhaustividad y cobertura con 3000, como en el cuaderno 07. Se
   apunta también la FRD, que no usa el clasificador: la regularización perceptual entrena contra él
   y su FCD no se puede comparar con las demás.
@@ -29,7 +28,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from capas_06 import SelfAttention, VirtualBatchNorm, WithReference
+from capas_06 import SelfAttention
 from dinamica_06 import feature_distance
 from gancook.data.batches import Batches
 from gancook.data.images import to_uint8
@@ -64,28 +63,8 @@ class PerceptualStep(AdversarialStep):
         return super().generator_terms(real, fake) | {"perceptual": self.pull * distance}
 
 
-CHANGES = {  # lo que en las imágenes tiene otra escala; la base y las demás no cambian
-    "R1": {"weight": 0.025},
-    "R2": {"weight": 0.025},
-    "R1 y R2": {"weight": 0.025},
-    "WGAN con recorte": {"clip": 0.01},
-    "WGAN-GP": {"weight": 10.0, "betas": (0.0, 0.9)},
-    "DRAGAN": {"weight": 10.0},
-    **{name: {"weight": 0.025} for name in TECHNIQUES if name.startswith("receta")},
-}
 BASE = replace(PLAIN, init=True)
-IMAGES = {
-    name: replace(technique, init=True, **CHANGES.get(name, {}))
-    for name, technique in TECHNIQUES.items()
-    if name not in ("BN en G", "pesos N(0, 0,02)")  # aquí son ya la base
-} | {
-    "pesos de PyTorch": PLAIN,
-    "autoatención": replace(BASE, attention=True),
-    "DiffAugment": replace(BASE, augment=True),
-    "regularización perceptual": replace(BASE, step=PerceptualStep),
-}
-
-STUDIED = [
+SHARED = [  # las del banco de las mezclas que se miden también aquí
     "GAN simple",
     "receta",
     "relativista emparejada",
@@ -97,12 +76,21 @@ STUDIED = [
     "PacGAN2",
     "TTUR",
     "EMA",
-    "DiffAugment",
-    "autoatención",
     "etiqueta 0,9",
     "WGAN-GP",
-    "regularización perceptual",
 ]
+CHANGES = {  # lo que en las imágenes tiene otra escala
+    "R1 y R2": {"weight": 0.025},
+    "receta": {"weight": 0.025},
+    "WGAN-GP": {"weight": 10.0, "betas": (0.0, 0.9)},
+}
+IMAGES = {
+    name: replace(TECHNIQUES[name], init=True, **CHANGES.get(name, {})) for name in SHARED
+} | {
+    "DiffAugment": replace(BASE, augment=True),
+    "autoatención": replace(BASE, attention=True),
+    "regularización perceptual": replace(BASE, step=PerceptualStep),
+}
 
 
 def run(tecnica: str, tasa: float, imagenes: int, semilla: int) -> dict[str, float]:
@@ -141,12 +129,7 @@ def generator(technique: Technique) -> nn.Module:
     network = dcgan_generator()
     if technique.attention:
         network.insert(10, SelfAttention(64))  # tras la ReLU que está a 14×14
-    if technique.g_norm != "vbn":
-        return network
-    for i, layer in enumerate(network):
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            network[i] = VirtualBatchNorm(layer.num_features, BATCH)
-    return WithReference(network, torch.randn(BATCH, Z_SIZE))
+    return network
 
 
 def critic(technique: Technique) -> nn.Sequential:
@@ -198,7 +181,7 @@ def main() -> None:
     options = study_options(measured(""), __doc__)
     first, step = options.shard
     with announced_stop():
-        for name in STUDIED[first - 1 :: step]:
+        for name in list(IMAGES)[first - 1 :: step]:
             bench(options.out, name)
 
 
