@@ -70,7 +70,7 @@ def relativistic_average_loss(better: Tensor, worse: Tensor) -> Tensor:
     Args:
         better, worse: logits de cualquier forma; los primeros deberían ser los mayores.
 
-    Fuente: Jolicoeur-Martineau (2019), ec. 9 y 10.
+    Fuente: Jolicoeur-Martineau (2019), ec. 9 y 10. Se construye en el cuaderno 06.2, §1.5.
     """
     return 0.5 * (softplus(worse.mean() - better).mean() + softplus(worse - better.mean()).mean())
 
@@ -103,7 +103,7 @@ def least_squares_loss(logits: Tensor, target: float) -> Tensor:
         logits: salida de D, cualquier forma.
         target: valor al que se quiere llevar.
 
-    Fuente: Mao et al. (2017), ec. 9.
+    Fuente: Mao et al. (2017), ec. 9. Se construye en el cuaderno 06.2, §1.2.
     """
     return 0.5 * (logits - target).square().mean()
 
@@ -117,7 +117,7 @@ def critic_loss(real: Tensor, fake: Tensor) -> Tensor:
     Args:
         real, fake: salidas de D, cualquier forma.
 
-    Fuente: Arjovsky, Chintala y Bottou (2017).
+    Fuente: Arjovsky, Chintala y Bottou (2017). Se construye en el cuaderno 06.2, §1.3.
     """
     return fake.mean() - real.mean()
 
@@ -128,7 +128,7 @@ def wasserstein_loss(fake: Tensor) -> Tensor:
     Args:
         fake: salidas de D sobre lo generado, cualquier forma.
 
-    Fuente: Arjovsky, Chintala y Bottou (2017).
+    Fuente: Arjovsky, Chintala y Bottou (2017). Se construye en el cuaderno 06.2, §1.3.
     """
     return -fake.mean()
 
@@ -139,6 +139,6 @@ def hinge_loss(real: Tensor, fake: Tensor) -> Tensor:
     Args:
         real, fake: logits de D, cualquier forma.
 
-    Fuentes: Lim y Ye (2017); Miyato et al. (2018), ec. 16.
+    Fuentes: Lim y Ye (2017); Miyato et al. (2018), ec. 16. Se construye en el cuaderno 06.2, §1.4.
     """
     return relu(1 - real).mean() + relu(1 + fake).mean()

@@ -32,7 +32,7 @@ def slope_penalty(D: nn.Module, x: Tensor) -> Tensor:
     Returns:
         Escalar derivable respecto de los pesos de D.
 
-    Fuente: Gulrajani et al. (2017), ec. 3.
+    Fuente: Gulrajani et al. (2017), ec. 3. Se construye en el cuaderno 06.2, §2.2.
     """
     x = x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)
@@ -47,7 +47,8 @@ def wgan_gp_penalty(D: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
         D: discriminador sin BN.
         real, fake: lotes (B, …) de la misma forma; cada pareja, con un solo ε de U(0, 1).
 
-    Fuente: Gulrajani et al. (2017), algoritmo 1. El peso de ese artículo es 10.
+    Fuente: Gulrajani et al. (2017), algoritmo 1. El peso de ese artículo es 10. Se construye en el
+    cuaderno 06.2, §2.2.
     """
     epsilon = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device, dtype=real.dtype)
     return slope_penalty(D, epsilon * real + (1 - epsilon) * fake)
@@ -61,6 +62,7 @@ def dragan_penalty(D: nn.Module, real: Tensor, noise: float = 0.5) -> Tensor:
         real: lote (B, …).
         noise: desviación del ruido, en desviaciones típicas del lote.
 
-    Fuente: Kodali et al. (2017). El peso de ese artículo es 10.
+    Fuente: Kodali et al. (2017). El peso de ese artículo es 10. Se construye en el cuaderno 06.2,
+    §2.3.
     """
     return slope_penalty(D, real + noise * real.std() * torch.randn_like(real))

@@ -92,6 +92,8 @@ class CriticStep(AdversarialStep):
     Args:
         n_critic: pasos de D; 5 en la WGAN. El lote debe tener al menos otras tantas filas.
         after: función sin argumentos que se llama tras cada paso de D, como el recorte de pesos.
+
+    Se construye en el cuaderno 06.2, §1.3.
     """
 
     n_critic: int = 5
