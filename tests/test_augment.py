@@ -66,6 +66,14 @@ def test_saturation_scales_what_separates_a_pixel_from_its_grey():
     assert factor.min() >= -1e-6 and 2.7 < factor[:, 0].max() <= 3 + 1e-6
 
 
+def test_a_pixel_gets_gradient_if_and_only_if_it_is_still_shown():
+    x = torch.arange(1.0, 1 + 20 * 16 * 16).reshape(20, 1, 16, 16).requires_grad_()  # sin repetir
+    y = cut_out(translate(x, -1.0), -1.0)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    assert 0 < slope.mean() < 1
+    torch.testing.assert_close(slope, torch.isin(x, y).float())
+
+
 def test_the_gradient_goes_through_and_each_image_gets_its_own():
     x = torch.ones(8, 1, 8, 8, requires_grad=True)
     y = DiffAugment(background=-1.0)(x)

@@ -15,7 +15,7 @@ class DiffAugment(nn.Module):
         background: valor de lo que entra por los bordes y de lo recortado; el de las imágenes en
             [−1, 1] es −1 si su fondo es negro.
 
-    Fuente: Zhao et al. (2020).
+    Fuente: Zhao et al. (2020). Se construye en el cuaderno 06.4, §5.
     """
 
     def __init__(self, background: float = 0.0):
@@ -32,6 +32,8 @@ def change_color(x: Tensor) -> Tensor:
 
     Args:
         x: imágenes (B, C, H, W); con C = 1 la saturación no cambia nada.
+
+    Se construye en el cuaderno 06.4, §5.
     """
     brightness, saturation, contrast = torch.rand(3, len(x), 1, 1, 1, device=x.device)
     x = x + brightness - 0.5
@@ -42,7 +44,10 @@ def change_color(x: Tensor) -> Tensor:
 
 
 def translate(x: Tensor, background: float = 0.0, ratio: float = 1 / 8) -> Tensor:
-    """Mueve cada imagen (C, H, W) del lote hasta ``ratio`` de su lado en las dos direcciones."""
+    """Mueve cada imagen del lote (B, C, H, W) hasta ``ratio`` de su lado en las dos direcciones.
+
+    Lo que entra por los bordes vale ``background``. Se construye en el cuaderno 06.4, §5.
+    """
     B, C, H, W = x.shape
     rows = _shifted(B, H, ratio, x.device)
     columns = _shifted(B, W, ratio, x.device)
@@ -53,7 +58,11 @@ def translate(x: Tensor, background: float = 0.0, ratio: float = 1 / 8) -> Tenso
 
 
 def cut_out(x: Tensor, background: float = 0.0, ratio: float = 0.5) -> Tensor:
-    """Borra de cada imagen un rectángulo de ``ratio`` de su lado, centrado en cualquier punto."""
+    """Borra de cada imagen (C, H, W) un rectángulo de ``ratio`` de su lado, centrado al azar.
+
+    Lo borrado vale ``background``; el rectángulo puede salirse en parte. Se construye en el
+    cuaderno 06.4, §5.
+    """
     B, _, H, W = x.shape
     rows, columns = _inside(B, H, ratio, x.device), _inside(B, W, ratio, x.device)
     hidden = rows[:, None, :, None] & columns[:, None, None, :]  # (B, 1, H, W)

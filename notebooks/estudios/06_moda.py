@@ -51,7 +51,14 @@ RESULTS = ("FCD", "exhaustividad", "cobertura", "FRD", "segundos de CPU")
 
 @dataclass
 class PerceptualStep(AdversarialStep):
-    """A la pérdida de G se suma lo que se apartan las medias de una red ya entrenada."""
+    """A la pérdida de G se suma lo que se apartan las medias de una red ya entrenada.
+
+    Args:
+        look: función de imágenes (B, C, H, W) en [−1, 1] a las características (B, n) de esa red.
+        pull: el factor λ de :func:`feature_distance`.
+
+    Se construye en el cuaderno 06.4, §6.
+    """
 
     look: Callable[[Tensor], Tensor] | None = None
     pull: float = 1.0

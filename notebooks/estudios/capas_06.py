@@ -8,7 +8,7 @@ from torch import Tensor, nn
 def clip_weights(network: nn.Module, limit: float = 0.01) -> None:
     """Recorta cada peso al intervalo [−limit, limit]; en la WGAN, tras cada paso de D.
 
-    Fuente: Arjovsky, Chintala y Bottou (2017), algoritmo 1.
+    Fuente: Arjovsky, Chintala y Bottou (2017), algoritmo 1. Se construye en el cuaderno 06.2, §1.3.
     """
     for p in network.parameters():
         p.clamp_(-limit, limit)
@@ -129,7 +129,7 @@ class SelfAttention(nn.Module):
     Args:
         channels: C, al menos 8.
 
-    Fuente: Zhang et al. (2019), §3.
+    Fuente: Zhang et al. (2019), §3. Se construye en el cuaderno 06.4, §2.
     """
 
     def __init__(self, channels: int):
