@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gancook.data.download import download
 from gancook.data.idx import read_idx
-from gancook.data.shipped import repository, shipped
+from gancook.data.shipped import own_root, shipped
 from gancook.session import profile, record_source
 from gancook.style import number
 
@@ -213,9 +213,7 @@ def _candidates(spec: IdxSet) -> Iterator[tuple[Path, str]]:
 
 
 def _own_dir(spec: IdxSet) -> Path:
-    root = repository()  # sin repositorio, una carpeta data/ vecina sería de otro
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gancook"
-    return (cache if root is None else root / "data") / spec.folder
+    return own_root() / spec.folder
 
 
 def find_file(folder: Path, name: str) -> Path | None:

@@ -1,6 +1,7 @@
 """Lo que viaja con el recetario: muestras, tablas publicadas y pesos."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from safetensors.torch import load
@@ -13,6 +14,18 @@ _IN_WHEEL = _PACKAGE / "_data"  # la rueda lleva dentro lo que el repositorio ti
 def repository() -> Path | None:
     """La raíz del repositorio, o ``None`` si gancook está instalado desde una rueda."""
     return None if _IN_WHEEL.is_dir() else _PACKAGE.parent
+
+
+def own_root() -> Path:
+    """Dónde viven los datos de este equipo: ``data/`` o, sin repositorio, la caché del usuario."""
+    root = repository()  # sin repositorio, una carpeta data/ vecina sería de otro
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gancook"
+    return cache if root is None else root / "data"
+
+
+def data_root() -> Path:
+    """Dónde se guarda lo que se descarga o se prepara: ``$GANCOOK_DATA`` o :func:`own_root`."""
+    return Path(os.environ.get("GANCOOK_DATA") or own_root())
 
 
 def shipped(*parts: str) -> Path:
