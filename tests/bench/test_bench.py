@@ -65,3 +65,16 @@ def test_a_loaded_machine_is_said_before_measuring(bench, monkeypatch):
 
 def test_waiting_threads_yield_their_core(bench):
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE" and os.environ["GOMP_SPINCOUNT"] == "0"
+
+
+def test_an_epoch_is_read_both_ways(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANCOOK_DATA", str(tmp_path / "gd"))
+    images = runpy.run_path(str(Path(__file__).with_name("images.py")), run_name="bench")
+    monkeypatch.setattr(os, "cpu_count", lambda: 0)  # DataLoader, sin procesos aparte
+    images["draw_photographs"](tmp_path / "fotos", 6)
+    found = images["measure"](tmp_path / "fotos", batch=4, rounds=1)
+    assert found["imágenes"] == 6
+    decoded, _ = next(iter(images["decoding"](tmp_path / "fotos", 6)))
+    data = images["image_folder"](tmp_path / "fotos", 64)
+    prepared = next(images["Batches"](data.images, 6).epoch(0))
+    torch.testing.assert_close(decoded.mean(0), prepared.mean(0), atol=0.12, rtol=0)
