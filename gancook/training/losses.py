@@ -87,7 +87,7 @@ def two_sided_loss(
         real, fake: logits de D, cualquier forma.
         real_label, fake_label: las etiquetas α y β.
 
-    Fuente: Salimans et al. (2016), §3.4.
+    Fuente: Salimans et al. (2016), §3.4. Se construye en el cuaderno 06.3, §2.2.
     """
     # β softplus(−t) + (1 − β) softplus(t) = softplus(t) − β t
     return discriminator_loss(real, fake, real_label) - 0.5 * fake_label * fake.mean()

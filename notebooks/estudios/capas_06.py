@@ -51,8 +51,7 @@ class MinibatchDiscrimination(nn.Module):
     """Añade a cada muestra lo cerca que está de las demás de su lote.
 
     De (B, n) a (B, n + features): o_b(xᵢ) = Σⱼ exp(−‖M_b(xᵢ) − M_b(xⱼ)‖₁), con M = x T repartida
-    en ``features`` filas de ``size`` números. Lo real y lo falso, en lotes separados. No se puede
-    derivar dos veces: no admite una penalización del gradiente.
+    en ``features`` filas de ``size`` números. Lo real y lo falso, en lotes separados.
 
     Fuente: Salimans et al. (2016), §3.2. Se construye en el cuaderno 06.3, §1.3.
     """
@@ -123,8 +122,9 @@ class SelfAttention(nn.Module):
     """Autoatención: a cada posición se le suma γ veces una media de todas, según se parezcan.
 
     De (B, C, H, W) a la misma forma; γ empieza en 0. Los productos no se dividen por la raíz de la
-    dimensión. ``scaled_dot_product_attention`` haría el mismo cálculo, pero en CPU no se puede
-    derivar dos veces, que es lo que pide una penalización del gradiente.
+    dimensión. ``scaled_dot_product_attention`` haría el mismo cálculo, pero su versión rápida de
+    CPU no se puede derivar dos veces, que es lo que pide una penalización del gradiente. Que v
+    tenga C/2 canales es del código de los autores, no del artículo.
 
     Args:
         channels: C, al menos 8.
