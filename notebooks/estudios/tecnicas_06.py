@@ -146,7 +146,7 @@ TECHNIQUES = {
     "TTUR": replace(PLAIN, d_rate=4.0),
     "cinco pasos de D": replace(PLAIN, step=ManyStep, options={"n_critic": 5}),
     "promedio histórico": replace(PLAIN, step=HistoricalStep),
-    "desenrollada": replace(PLAIN, step=UnrolledStep, options={"unroll": 5, "inner_lr": 1.0}),
+    "desenrollada": replace(PLAIN, step=UnrolledStep, options={"unroll": 5, "inner_lr": 0.1}),
     "emparejar características": replace(PLAIN, step=FeatureMatchingStep),
     "EMA": replace(PLAIN, ema=0.998),
     "extragradiente": replace(PLAIN, step=ExtragradientStep),
