@@ -4,8 +4,10 @@ import os
 
 import pytest
 
-# Los núcleos de nbval heredan el entorno: basta con fijarlo antes de que arranquen.
+# Los núcleos de nbval y los procesos de xdist heredan el entorno: basta con fijarlo antes de que
+# arranquen. Hay un proceso por núcleo: con más hilos se estorbarían.
 os.environ.setdefault("GANCOOK_PROFILE", "quick")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.hookimpl(tryfirst=True)
