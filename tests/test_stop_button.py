@@ -1,5 +1,6 @@
 """El botón de parar: se pulse cuando se pulse, el resto del cuaderno funciona y dice qué enseña."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -34,19 +35,21 @@ def is_training(cell):
     return "entrenamiento" in cell.metadata.get("tags", [])
 
 
-def with_presses(path, step):
-    """El cuaderno, con el botón pulsado en el paso ``step`` de cada celda que entrena."""
-    notebook = nbformat.read(path, as_version=4)
+def with_presses(path):
+    """El cuaderno, con el botón pulsado en cada celda que entrena, cada vez en otro de STEPS."""
+    notebook, steps = nbformat.read(path, as_version=4), itertools.cycle(STEPS)
     cells = []
     for cell in notebook.cells:
         if is_training(cell):
-            cells.append(new_code_cell(PRESS.format(step=step)))
+            cells.append(new_code_cell(PRESS.format(step=next(steps))))
         cells.append(cell)
     notebook.cells = cells
     return notebook
 
 
-# Lo que dice cada cuaderno parado en el paso {}; las líneas empiezan así.
+STEPS = (1, 4)  # antes de la primera muestra y a mitad de una época
+
+# Lo que dice cada cuaderno; las líneas empiezan así, con un paso de STEPS en {}.
 SAYS = {
     "02": [
         "{} pasos de 374",
@@ -65,6 +68,17 @@ SAYS = {
         "Parado en «da vueltas», semilla 0: esa corrida cuenta sin acabar.",
         "Parado con 20 imágenes: lo que falte no se entrena.",
     ],
+    "06.2": [
+        "Parado en «sin nada»: los que falten no aparecen en la figura.",
+        "Parado en «WGAN con recorte», semilla 0: esa corrida cuenta sin acabar.",
+    ],
+    "06.4": [
+        "Parado en «siluetas»: lo que falte no se entrena.",
+        "Parado con lado 8: las etapas que falten no se entrenan.",
+        "Parado con «sin aumentar»: lo que falte no se entrena.",
+        "Parado con «GAN sola»: lo que falte no se entrena.",
+    ],
+    "06.6": ["Parado: la ficha se hace con lo que haya aprendido."],
     "07": ["S2: {} pasos de 124"],
 }
 
@@ -73,20 +87,18 @@ def printed(cells):
     return "".join(o.text for c in cells for o in c.outputs if o.output_type == "stream")
 
 
-# Antes de la primera muestra y a mitad de una época.
-@pytest.mark.parametrize(
-    "number, step", [("02", 1), ("02", 4), ("03", 1), ("03", 4), ("06.1", 1), ("07", 4)]
-)
-def test_every_cell_works_after_a_stop_and_says_what_it_shows(number, step, tmp_path):
+@pytest.mark.parametrize("number", SAYS)
+def test_every_cell_works_after_a_stop_and_says_what_it_shows(number, tmp_path):
     path = notebooks.find(number, FOLDER)
     skip_if_in_use(path)
     stopped = tmp_path / path.name
-    nbformat.write(with_presses(path, step), stopped)
+    nbformat.write(with_presses(path), stopped)
     executed = notebooks.execute(stopped)  # falla si falla una celda
     trained = [cell for cell in executed.cells if is_training(cell)]
     assert trained
-    for cell in trained:
+    for cell, step in zip(trained, itertools.cycle(STEPS), strict=False):
         assert f"Parado tras el paso {step}," in printed([cell]), cell.source
     said = printed(notebooks.code_cells(executed))
     for line in SAYS[number]:
-        assert re.search("^" + re.escape(line.format(step)), said, re.MULTILINE), (line, said)
+        start = re.escape(line).replace(r"\{\}", "[14]")
+        assert re.search("^" + start, said, re.MULTILINE), (line, said)
