@@ -72,16 +72,20 @@ def test_two_shards_do_every_pair_once(monkeypatch, tmp_path):
         assert sorted(n for n, m in done if m == mixture) == sorted(expected)
 
 
-def test_the_cost_is_the_ratio_of_two_alternated_clocks(monkeypatch):
+def test_the_cost_is_the_ratio_of_two_alternated_clocks():
     """Con relojes que se saben: la técnica tarda el triple que la simple."""
     seconds = {"GAN simple": 2.0, "otra": 6.0}
-    monkeypatch.setattr(costs, "clock", lambda name: lambda: seconds[name])
-    assert costs.run("otra") == {"coste": 3.0, "mínimo": 3.0, "máximo": 3.0}
+    found = costs.run(lambda name: lambda: seconds[name], "otra")
+    assert found == {"coste": 3.0, "mínimo": 3.0, "máximo": 3.0}
 
 
-def test_the_clock_gives_real_steps(monkeypatch):
-    monkeypatch.setattr(costs, "STEPS", 1)
-    assert costs.clock("cinco pasos de D")() > 0
+def test_the_clocks_give_as_many_steps_as_they_say():
+    name, real = "cinco pasos de D", bench.MIXTURES["anillo"].sample(500)
+    given = []
+    fake = type("bench", (), {"assemble": lambda *_: (given.append, None, lambda done: None)})
+    assert costs.stopwatch(fake, techniques.TECHNIQUES[name], real, 4)() > 0
+    assert len(given) == 4 and all(batch is real for batch in given)
+    assert costs.mixture_clock(name)() > 0 and costs.fashion_clock("GAN simple")() > 0
 
 
 @pytest.mark.parametrize("name", list(fashion.IMAGES))

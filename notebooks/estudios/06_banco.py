@@ -81,7 +81,7 @@ def sample(tecnica: str, mixture: GaussianMixture, lr: float, steps: int, seed: 
     parts = assemble(technique, lr, steps)
     size = BATCH * technique.options.get("n_critic", 1)
     batches = Batches(points, size, seed=seed, replacement=True, steps=steps)
-    return scale * train(*parts, batches, torch.randn(SAMPLES, Z_SIZE))
+    return scale * train(*parts, batches.epoch(0), torch.randn(SAMPLES, Z_SIZE))
 
 
 def assemble(technique: Technique, lr: float, steps: int) -> tuple[Callable, nn.Module, Callable]:

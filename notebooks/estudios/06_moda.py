@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -116,9 +117,12 @@ def sample(tecnica: str, lr: float, count: int, seed: int) -> Tensor:
     seed_everything(seed)
     technique = IMAGES[tecnica]
     size = BATCH * technique.options.get("n_critic", 1)
-    batches = Batches(data("train")[:count], size, seed=seed)
-    parts = assemble(technique, lr, len(batches))
-    return to_uint8(train(*parts, batches, torch.randn(COUNT, Z_SIZE)))
+    images = data("train")[:count]
+    epochs = max(1, count // len(images))
+    batches = Batches(images, size, seed=seed)
+    parts = assemble(technique, lr, epochs * len(batches))
+    every = chain.from_iterable(batches.epoch(number) for number in range(epochs))
+    return to_uint8(train(*parts, every, torch.randn(COUNT, Z_SIZE)))
 
 
 def assemble(technique: Technique, lr: float, steps: int) -> tuple[Callable, nn.Module, Callable]:

@@ -4,7 +4,7 @@
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.optim.lr_scheduler import CosineAnnealingLR
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 from capas_06 import GaussianNoise, MinibatchDiscrimination, Pack, clip_weights
 from dinamica_06 import (
@@ -23,7 +24,6 @@ from dinamica_06 import (
     OptimisticStep,
     UnrolledStep,
 )
-from gancook.data.batches import Batches
 from gancook.training import losses, penalties
 from gancook.training.augment import DiffAugment
 from gancook.training.dynamics import RelativisticStep, average
@@ -35,15 +35,20 @@ WEIGHTED = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)  # capas con normalizació
 
 
 class Penalized:
-    """Añade a la pérdida de D el término ``penalty(D, real, fake)`` multiplicado por ``weight``."""
+    """Añade a la pérdida de D el término ``penalty(D, real, fake)`` multiplicado por ``weight``.
+
+    Solo se calcula en uno de cada ``every`` pasos, y entonces cuenta ``every`` veces.
+    """
 
     penalty: Callable | None = None
     weight: float = 0.0
+    every: int = 1
 
     def discriminator_terms(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         terms = super().discriminator_terms(real, fake)
-        if self.penalty is not None:
-            terms["penalty"] = self.weight * self.penalty(self.D, real, fake)
+        if self.penalty is not None and self.count % self.every == 0:
+            slope = self.penalty(self.D, real, fake)
+            terms["penalty"] = self.every * self.weight * slope
         return terms
 
 
@@ -89,6 +94,7 @@ class Technique:
     g_loss: Callable = losses.non_saturating_loss
     penalty: Callable | None = None
     weight: float = 0.0  # de la penalización
+    every: int = 1  # pasos entre dos penalizaciones
     clip: float = 0.0  # recorte de los pesos de D
     spectral: str = ""  # redes con normalización espectral: D o DG
     init: bool = False  # pesos N(0, 0,02)
@@ -100,14 +106,14 @@ class Technique:
     noise: float = 0.0  # ruido de instancia al empezar, en unidades de los datos
     betas: tuple[float, float] = (0.5, 0.999)
     d_rate: float = 1.0  # la tasa de D, dividida por la de G
-    decay: bool = False  # tasa y penalización bajan a 0 como medio coseno
+    decay: str = ""  # coseno: tasa y penalización bajan a 0; mitad: la tasa, desde la mitad
     ema: float = 0.0
 
 
 PLAIN = Technique()
 WGAN = Technique(ManyStep, {"n_critic": 5}, losses.critic_loss, losses.wasserstein_loss)
 PAIRED = Technique(PairedStep, d_loss=losses.relativistic_loss, g_loss=losses.relativistic_loss)
-BEST = replace(PAIRED, penalty=r1_r2, weight=0.005, betas=(0.0, 0.99), decay=True, ema=0.998)
+BEST = replace(PAIRED, penalty=r1_r2, weight=0.005, betas=(0.0, 0.99), decay="coseno", ema=0.998)
 
 TECHNIQUES = {
     "GAN simple": PLAIN,
@@ -159,7 +165,7 @@ TECHNIQUES = {
     "receta sin R1": replace(BEST, penalty=r2),
     "receta sin R2": replace(BEST, penalty=r1),
     "receta sin R1 ni R2": replace(BEST, penalty=None),
-    "receta sin decaimiento": replace(BEST, decay=False),
+    "receta sin decaimiento": replace(BEST, decay=""),
     "receta sin EMA": replace(BEST, ema=0.0),
     "receta con betas de la simple": replace(BEST, betas=PLAIN.betas),
 }
@@ -188,6 +194,14 @@ def prepare(technique: Technique, G: nn.Module, D: nn.Module) -> None:
             spectral_norm(layer)
 
 
+def half_flat(optimizer: Optimizer, steps: int) -> LambdaLR:
+    """La tasa de la receta del cuaderno 03: entera la primera mitad, y de ahí en línea recta."""
+    return LambdaLR(optimizer, lambda done: min(1.0, 2.01 - 2 * done / steps))
+
+
+SCHEDULES = {"coseno": CosineAnnealingLR, "mitad": half_flat}
+
+
 def build(
     technique: Technique, G: nn.Module, D: nn.Sequential, z_size: int, lr: float, steps: int
 ) -> tuple[Callable, nn.Module, Callable]:
@@ -201,9 +215,9 @@ def build(
         step.features = D[:-1]
     if t.clip:
         step.after = partial(clip_weights, D, t.clip)
-    step.penalty, step.weight = t.penalty, t.weight
+    step.penalty, step.weight, step.every = t.penalty, t.weight, t.every
     sampler = average(G, t.ema) if t.ema else G
-    schedules = [CosineAnnealingLR(o, steps) for o in (d_optimizer, g_optimizer) if t.decay]
+    schedules = [SCHEDULES[t.decay](o, steps) for o in (d_optimizer, g_optimizer) if t.decay]
     noises = [layer for layer in D if isinstance(layer, GaussianNoise)]
 
     def after(done: int) -> None:
@@ -211,7 +225,7 @@ def build(
             sampler.update_parameters(G)
         for schedule in schedules:
             schedule.step()
-        if t.decay:
+        if t.decay == "coseno":
             step.weight = t.weight * (1 + math.cos(math.pi * done / steps)) / 2
         for layer in noises:
             layer.std = t.noise * (1 - done / steps)
@@ -220,10 +234,10 @@ def build(
 
 
 def train(
-    step: Callable, sampler: nn.Module, after: Callable, batches: Batches, z: Tensor
+    step: Callable, sampler: nn.Module, after: Callable, batches: Iterable[Tensor], z: Tensor
 ) -> Tensor:
-    """Una vuelta a ``batches`` y lo que da después el generador; si diverge, FloatingPointError."""
-    for done, real in enumerate(batches.epoch(0), start=1):
+    """Un paso por lote y lo que da después el generador; si diverge, FloatingPointError."""
+    for done, real in enumerate(batches, start=1):
         logs = step(real)
         after(done)
         if done % 50 == 0 and not all(value.isfinite() for value in logs.values()):
