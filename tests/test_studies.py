@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from gancook.measure import studies
-from gancook.measure.studies import run_study, study_command
+from gancook.measure.studies import alternated_cost, run_study, study_command
 
 RUNS = [{"técnica": name, "lr": lr} for name in ("simple", "R1, «γ»") for lr in (1e-4, 5e-4, 0.002)]
 
@@ -135,3 +135,9 @@ def test_interrupting_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     study_command("x.csv", RUNS, measure, ["valor"])
     assert "repite la orden para seguir" in capsys.readouterr().out
     assert studies.finished(tmp_path / "t.csv", ["lr"]) == set()
+
+
+def test_a_cost_is_the_median_ratio_after_a_warm_up_round():
+    base, other = iter([1.0, 2.0, 2.0, 2.0]), iter([9.0, 8.0, 2.0, 6.0])
+    cost = alternated_cost(lambda: next(base), lambda: next(other), rounds=3)
+    assert cost == {"coste": 3.0, "mínimo": 1.0, "máximo": 4.0}

@@ -7,6 +7,7 @@ haga falta y sigue donde iba. El cuaderno solo lee su tabla, que está en ``data
 import argparse
 import csv
 import io
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,22 @@ def run_study(
 def finished(path: Path, names: Sequence[str]) -> set[tuple[str, ...]]:
     """Los valores de las columnas ``names`` en cada fila de la tabla, como texto."""
     return {tuple(row[name] for name in names) for row in _rows(path)}
+
+
+def alternated_cost(
+    base: Callable[[], float], other: Callable[[], float], rounds: int
+) -> dict[str, float]:
+    """Cuántas veces más que ``base`` tarda ``other``: mediana, menor y mayor de ``rounds`` rondas.
+
+    Se alternan para que las dos medidas compartan lo que la máquina esté haciendo.
+
+    Args:
+        base, other: funciones que hacen su trabajo y devuelven los segundos que ha tardado.
+        rounds: cuántas veces; antes hay una más, de calentar.
+    """
+    ratios = [other() / base() for _ in range(rounds + 1)][1:]
+    values = {"coste": statistics.median(ratios), "mínimo": min(ratios), "máximo": max(ratios)}
+    return {name: round(value, 3) for name, value in values.items()}
 
 
 def study_command(

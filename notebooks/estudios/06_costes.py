@@ -6,7 +6,6 @@ de estar libres. Escribe 06_costes.csv y 06_moda_costes.csv, y se reanuda como l
 """
 
 import importlib
-import statistics
 import time
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +14,7 @@ from types import ModuleType
 import torch
 
 from gancook.data.shipped import measured
-from gancook.measure.studies import announced_stop, run_study, study_options
+from gancook.measure.studies import alternated_cost, announced_stop, run_study, study_options
 from tecnicas_06 import TECHNIQUES
 
 mixtures, fashion = importlib.import_module("06_banco"), importlib.import_module("06_moda")
@@ -25,10 +24,7 @@ ROUNDS = 7
 
 def run(clock: Callable[[str], Callable[[], float]], tecnica: str) -> dict[str, float]:
     """Cociente entre el tiempo de un paso de la técnica y el de uno de la GAN simple."""
-    plain, other = clock("GAN simple"), clock(tecnica)
-    ratios = [other() / plain() for _ in range(ROUNDS + 1)][1:]  # la primera ronda, de calentar
-    values = statistics.median(ratios), min(ratios), max(ratios)
-    return dict(zip(RESULTS, (round(v, 3) for v in values), strict=True))
+    return alternated_cost(clock("GAN simple"), clock(tecnica), ROUNDS)
 
 
 def mixture_clock(tecnica: str) -> Callable[[], float]:
