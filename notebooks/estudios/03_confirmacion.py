@@ -1,0 +1,58 @@
+"""La receta de hoy y las dos mejores de la criba: python notebooks/estudios/03_confirmacion.py
+
+Protocolo, escrito antes de mirar ningún resultado: las tres recetas duran 13,4 minutos, como los
+cuenta 03_criba.py, con las semillas 1 a 3, que la criba no ha visto. Una variante gana si, con su
+mejor media móvil, la diferencia de FCD con la de hoy supera dos veces el error típico de esa
+diferencia. Si no gana ninguna, se queda la de hoy.
+
+Escribe 03_confirmacion.csv, una fila por media móvil al acabar, y 03_confirmacion_curva.csv, con la
+FCD de un sorteo de 10 000 muestras en diez momentos. Se puede matar en cualquier momento: sigue
+por la última copia. Son nueve entrenamientos de unos quince minutos de un núcleo; con
+``--shard i/3``, cada proceso hace una semilla.
+"""
+
+import importlib
+import re
+from pathlib import Path
+
+import torch
+
+from gancook.data.sets import fashion_mnist
+from gancook.data.shipped import measured
+from gancook.measure.studies import announced_stop, study_options
+from gancook.session import results_dir
+from medida_03 import curve, finish
+from receta_03 import Training
+
+screening = importlib.import_module("03_criba")
+SEEDS, POINTS = (1, 2, 3), 10
+
+
+def confirm(folder: Path, variante: str, semilla: int) -> None:
+    """La curva y las filas finales de un entrenamiento."""
+    label = {"variante": variante, "semilla": semilla}
+    name = re.sub(r"\W+", "_", f"{variante} {semilla}")
+    training = Training(
+        screening.VARIANTS[variante],
+        screening.steps(variante, screening.WHOLE),
+        semilla,
+        fashion_mnist().images,
+        results_dir("03_confirmacion") / name,
+    )
+    curve(folder / "03_confirmacion_curva.csv", training, label, POINTS)
+    finish(folder / "03_confirmacion.csv", training, label)
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    options = study_options(measured(""), __doc__)
+    first, step = options.shard
+    with announced_stop():
+        names = [screening.TODAY, *screening.best(measured("03_criba.csv"))]
+        for seed in SEEDS[first - 1 :: step]:
+            for name in names:
+                confirm(options.out, name, seed)
+
+
+if __name__ == "__main__":
+    main()
