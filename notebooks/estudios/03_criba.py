@@ -3,7 +3,8 @@
 Protocolo, escrito antes de mirar ningún resultado:
 
 - La receta de hoy es la del cuaderno 03, §8. Cada variante le cambia una sola cosa, y a los lotes
-  menores les acompañan su tasa y su media móvil, como en 03_piezas.py.
+  menores les acompañan su tasa y su media móvil, como en 03_piezas.py. A las redes residuales les
+  acompaña una tasa menor: sin normalización, en una prueba de 60 pasos a 10⁻³ G se quedó en negro.
 - Todas duran lo mismo sin que ningún reloj intervenga: 13,4 minutos son los 9370 pasos (diez
   épocas) que da en ellos la receta de hoy, y a una variante cuyo paso cuesta c veces el suyo le
   tocan 9370/c. Los costes se miden antes, alternando, con 03_costes.py. Todo lo que baja con el
@@ -44,8 +45,8 @@ VARIANTS = {
     "lotes de 32": replace(FINAL, batch=32, lr=1e-3 / 2**0.5, emas=(0.9995,)),
     "bajada desde el 70 %": replace(FINAL, decay=0.3),
     "β₁ = 0": replace(FINAL, betas=(0.0, 0.99)),
-    "residual": replace(FINAL, network="residual"),
-    "residual, tasa de 3·10⁻⁴": replace(FINAL, network="residual", lr=3e-4),
+    "residual": replace(FINAL, network="residual", lr=3e-4),
+    "residual, tasa de 10⁻⁴": replace(FINAL, network="residual", lr=1e-4),
     "desviación del lote": replace(FINAL, spread=True),
 }
 PLAN = [(name, SCREEN) for name in VARIANTS] + [(TODAY, 2 * SCREEN), (TODAY, 4 * SCREEN)]
