@@ -11,11 +11,13 @@ import zipfile
 import zlib
 from collections import namedtuple
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from torchvision.transforms import v2
 
@@ -468,6 +470,23 @@ def test_a_half_written_record_is_done_again(torn, tmp_path, prepared, monkeypat
     os.replace(place / "imagenes.uint8", place / "imagenes.parcial")
     os.truncate(place / "registro.jsonl", (place / "registro.jsonl").stat().st_size - torn)
     assert np.array_equal(image_folder(root, 8).images, expected)
+
+
+def test_who_waits_for_another_says_so_and_goes_on_when_it_ends(tmp_path, prepared, capsys):
+    photos = fill(tmp_path / "fotos", 3)
+    image_folder(photos, 16)
+    assert "se espera" not in capsys.readouterr().out
+    (lock,) = prepared.glob("*.lock")
+    with FileLock(lock):  # otro, que todavía no ha acabado
+        waiting = Thread(target=image_folder, args=(photos, 16), daemon=True)
+        waiting.start()
+        said, deadline = "", time.monotonic() + 30
+        while "se espera a que acabe" not in said and time.monotonic() < deadline:
+            time.sleep(0.01)
+            said += capsys.readouterr().out
+        assert "se espera a que acabe" in said and waiting.is_alive()
+    waiting.join(timeout=30)
+    assert not waiting.is_alive()
 
 
 @needs_fork

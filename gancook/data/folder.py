@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from glob import escape
 from pathlib import Path
@@ -16,7 +17,7 @@ from zipfile import BadZipFile, ZipFile
 import numpy as np
 import pandas as pd
 from fastprogress import progress_bar
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from PIL import Image, UnidentifiedImageError
 
 from gancook.data.decode import decode_image
@@ -74,7 +75,7 @@ def image_folder(
     title = f"{path.stem[:40]}-{size}-{_digest((str(path), size, min_side, _VERSION), 8)}"
     place = _root() / f"{title}-{_digest(entries, 12)}"
     _root().mkdir(parents=True, exist_ok=True)
-    with FileLock(_root() / f"{title}.lock"):  # si su dueño muere, el sistema lo suelta
+    with _alone(_root() / f"{title}.lock"):
         if not (place / _DATA).exists():
             decode = partial(_decode, read, size, min_side)
             _prepare(place, entries, decode, 3 * size**2, workers or os.cpu_count() or 1)
@@ -88,6 +89,21 @@ def image_folder(
 
 def _root() -> Path:
     return data_root() / "preparados"
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Un solo proceso a la vez; si su dueño muere, el sistema suelta el cerrojo."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print("Otro programa está preparando estas imágenes: se espera a que acabe.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _open(path: Path) -> tuple[list[Entry], Read]:
