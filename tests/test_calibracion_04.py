@@ -3,8 +3,11 @@
 import importlib
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+
+from gancook.data.shipped import measured
 
 study = importlib.import_module("04_calibracion")
 
@@ -38,3 +41,15 @@ def test_bad_samples_are_what_they_say(pictures):
     for _, sample in drawn("faltan", 65):
         assert set(pictures.groups[sample]) == {"congreso", "faker"} and len(sample) == 330
     assert all(len(sample) == 200 for _, sample in drawn("mitades", 200))
+
+
+def test_table_has_every_condition_once_and_finished():
+    table = pd.read_csv(measured("04_calibracion.csv"))
+    keys = list(study.RUNS[0])
+    assert list(table) == [*keys, *study.RESULTS, "estado"]
+    found = {tuple(map(str, row)) for row in table[keys].itertuples(index=False)}
+    expected = {
+        tuple(map(str, {**r, "intensidad": float(r["intensidad"])}.values())) for r in study.RUNS
+    }
+    assert found == expected and len(table) == len(study.RUNS)
+    assert (table.estado == "completa").all() and table[study.RESULTS].notna().all(axis=None)
