@@ -21,7 +21,8 @@ no cambian, y esa semilla no se usa en ellas:
   (semillas 7 y 8), así que la búsqueda no pasa de 3e-3.
 - Corridas: con esa tasa, semillas 0 a 4 y 5000 pasos. Las de LONG, además, en la rejilla, 50 000
   pasos y tasa 1e-3: tres semillas, y cinco la receta. Con tantos pasos, 3e-3 es peor también para
-  la simple (una prueba de 20 000 pasos con la semilla 7).
+  la simple (una prueba de 20 000 pasos con la semilla 7). Las largas del anillo estaban previstas y
+  se han quitado por tiempo, sin ver ninguna.
 - Una corrida que diverge es una fila que lo dice y no se repite.
 
 Escribe 06_banco_tasas.csv y 06_banco.csv. Se puede matar en cualquier momento: al repetir la orden

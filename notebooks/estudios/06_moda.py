@@ -1,6 +1,6 @@
 """El banco de FashionMNIST del cuaderno 06: python notebooks/estudios/06_moda.py [--shard i/n]
 
-Protocolo, escrito antes de mirar ningún resultado:
+Protocolo, escrito antes de mirar ningún resultado, salvo el último punto:
 
 - Datos: las 60 000 imágenes de entrenamiento, en [−1, 1].
 - Redes y pasos: los del cuaderno 03, §8 (D no lleva BN), con pesos N(0, 0,02), ruido de 100
@@ -14,9 +14,10 @@ Protocolo, escrito antes de mirar ningún resultado:
 - Tasa de aprendizaje: la de menor FCD de RATES, por técnica, con la semilla 100 y un tercio de
   época. Una corrida que diverge pierde.
 - Corridas: con esa tasa, semillas 0 a 2 y la época entera.
-- A igual tiempo: la receta penaliza en cada paso y cuesta casi el doble que la del cuaderno 03, que
-  lo hace en uno de cada ocho. Por eso se añaden la del 03 y la receta con esa pereza, y las dos
-  también con dos épocas.
+- A igual tiempo, añadido después de ver las filas de la receta y las de la del cuaderno 03: la
+  primera penaliza en cada paso y cuesta casi el doble que la del 03, que lo hace en uno de cada
+  ocho. Se añade la receta con esa pereza, y las dos perezosas se miden también con dos épocas. Las
+  semillas son las mismas; quien quiera confirmarlo necesita otras.
 
 Escribe 06_moda_tasas.csv y 06_moda.csv, y se reanuda como el banco de las mezclas.
 """
