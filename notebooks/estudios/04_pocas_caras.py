@@ -2,7 +2,7 @@
 
 Protocolo, escrito antes de mirar ningún resultado: 2000 de las caras que encuentra ``faces(64)``,
 elegidas al azar; las demás, hasta 1000, se apartan y no se entrena con ellas. La receta del
-cuaderno 04.2 con DiffAugment y sin él, y nada más cambia. Tres semillas, unas 160 000 imágenes
+cuaderno 04.2 con DiffAugment y sin él, y nada más cambia. Tres semillas, unas 120 000 imágenes
 vistas. Se mide en cinco momentos a igual distancia, con 2000 muestras de la media móvil de G:
 
 - FTD y exhaustividad frente a las 2000 caras de entrenamiento, y cobertura.
@@ -12,7 +12,7 @@ vistas. Se mide en cinco momentos a igual distancia, con 2000 muestras de la med
   la desviación de estas. Si D aprende qué es una cara, ronda 0; si las memoriza, crece.
 
 Escribe 04_pocas_caras.csv y se reanuda por la última copia. Con ``--shard i/6``, cada proceso hace
-un entrenamiento; cada uno cuesta alrededor de media hora de un núcleo.
+un entrenamiento; cada uno cuesta algo más de diez minutos de un núcleo.
 """
 
 import time
@@ -21,7 +21,7 @@ from itertools import product
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gancook.data.shipped import measured
 from gancook.measure.evaluation import sample
@@ -35,11 +35,10 @@ from gancook.measure.metrics import (
 from gancook.measure.studies import announced_stop, run_study, study_options
 from gancook.measure.toy_network import load_toy_network
 from gancook.session import results_dir, temporary_seed
-from gancook.training.modes import eval_mode
-from mejor_04 import Z_SIZE, FaceTraining, Settings
+from mejor_04 import Z_SIZE, FaceTraining, Settings, advantage, split
 from rostros_04 import faces
 
-COUNT, SEEN, MOMENTS, SEEDS = 2000, 160_000, 5, range(3)
+COUNT, SEEN, MOMENTS, SEEDS = 2000, 120_000, 5, range(3)
 RESULTS = ("FTD", "exhaustividad", "cobertura", "autenticidad", "ventaja", "segundos de CPU")
 UNITS = list(product(("sí", "no"), SEEDS))
 
@@ -47,10 +46,9 @@ UNITS = list(product(("sí", "no"), SEEDS))
 @cache
 def data() -> tuple[Tensor, Tensor]:
     """Las caras de entrenamiento y las apartadas, en bytes (N, 3, 64, 64)."""
-    images = torch.tensor(faces(64).images[:])
-    with temporary_seed(0):
-        images = images[torch.randperm(len(images))]
-    return images[:COUNT], images[COUNT : COUNT + 1000]
+    images = faces(64, drawn=COUNT + 1000).images
+    chosen, apart = split(len(images), COUNT)
+    return torch.from_numpy(images[chosen]), torch.from_numpy(images[apart])
 
 
 @cache
@@ -63,25 +61,14 @@ def look(images: Tensor) -> Features:
         return extract(load_toy_network(), images)
 
 
-def compare(images: Tensor) -> dict[str, float]:
+def compare(images: Tensor, trained: Features) -> dict[str, float]:
     """Las cuatro medidas de unas imágenes (N, 3, 64, 64) frente a las de entrenamiento."""
-    real, fake = seen().deep, look(images).deep
+    real, fake = trained.deep, look(images).deep
     n = min(len(real), len(fake))
     row = {"FTD": frechet_distance(real, fake)}
     row["exhaustividad"] = precision_recall(real[:n], fake[:n])[1]
     row["cobertura"] = density_coverage(real[:n], fake[:n])[1]
     return row | {"autenticidad": authenticity(fake, real)}
-
-
-@torch.no_grad()
-def advantage(D: nn.Module) -> float:
-    """Cuánto más da D, sin aumento, a las caras vistas que a las apartadas, en desviaciones."""
-    with eval_mode(D):
-        scores = [
-            torch.cat([D(part.float() / 127.5 - 1) for part in images.split(250)])
-            for images in data()
-        ]
-    return ((scores[0].mean() - scores[1].mean()) / scores[1].std()).item()
 
 
 def measure(training: FaceTraining, momento: int, **run: str | int) -> dict[str, float]:
@@ -92,7 +79,7 @@ def measure(training: FaceTraining, momento: int, **run: str | int) -> dict[str,
     seconds = round(time.process_time() - start, 1)
     with temporary_seed(1000):
         images = sample(training.ema, COUNT, Z_SIZE)
-    row = compare(images) | {"ventaja": advantage(training.D.network[-1])}
+    row = compare(images, seen()) | {"ventaja": advantage(training.D.network[-1], *data())}
     return {name: round(value, 4) for name, value in row.items()} | {"segundos de CPU": seconds}
 
 
@@ -102,7 +89,7 @@ def main() -> None:
     first, step = options.shard
     with announced_stop():
         control = {"aumento": "caras apartadas", "semilla": 0, "momento": 0}
-        run_study(options.out, [control], lambda **run: compare(data()[1]), RESULTS)
+        run_study(options.out, [control], lambda **run: compare(data()[1], seen()), RESULTS)
         for augment, seed in UNITS[first - 1 :: step]:
             study(options.out, augment, seed)
 
