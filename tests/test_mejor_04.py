@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
+
+from gancook.data.images import to_uint8
+from gancook.data.shipped import shipped
+from gancook.measure.extractors import extract
+from gancook.measure.metrics import frechet_distance
+from gancook.measure.toy_network import load_toy_network
 
 recipe = importlib.import_module("mejor_04")
 study = importlib.import_module("04_pocas_caras")
@@ -114,8 +121,8 @@ def command(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "Settings", lambda seen, **o: replace(SMALL, seen=seen, **o))
     training = partial(recipe.FaceTraining, copy_every=2)
     monkeypatch.setattr(study, "FaceTraining", training)
-    drawn = toy_faces(140).images.numpy()
-    monkeypatch.setattr(study, "faces", lambda size: Drawn(drawn))
+    found = toy_faces(140).images.numpy()
+    monkeypatch.setattr(study, "faces", lambda size, drawn: Drawn(found))
 
     def run(folder):
         study.data.cache_clear(), study.seen.cache_clear()
@@ -135,9 +142,9 @@ def test_a_study_killed_before_its_last_row_ends_like_a_whole_one(command, monke
     assert whole["ventaja"].isna().tolist() == [True, False, False]
     original, calls = study.advantage, []
 
-    def killed_the_second_time(D):
-        calls.append(D)
-        return original(D) if len(calls) == 1 else sys.exit()
+    def killed_the_second_time(*args):
+        calls.append(args)
+        return original(*args) if len(calls) == 1 else sys.exit()
 
     monkeypatch.setattr(study, "advantage", killed_the_second_time)
     with pytest.raises(SystemExit):
@@ -158,15 +165,59 @@ def test_every_moment_is_measured_with_the_same_noise(command, monkeypatch):
     assert len(noise) == 2 and torch.equal(*noise)
 
 
-def test_the_advantage_is_in_deviations_of_the_faces_never_seen(monkeypatch):
+def test_the_advantage_is_in_deviations_of_the_faces_never_seen():
     seen = torch.full((4, 3, 64, 64), 255, dtype=torch.uint8)
     held = torch.zeros(6, 3, 64, 64, dtype=torch.uint8)
     held[:3] = 255
-    monkeypatch.setattr(study, "data", lambda: (seen, held))
 
     class Mean(nn.Module):
         def forward(self, x):
             return x.mean(dim=(1, 2, 3))[:, None]
 
     values = torch.tensor([1.0, 1, 1, -1, -1, -1])
-    assert study.advantage(Mean()) == pytest.approx(((1 - 0) / values.std()).item())
+    expected = ((1 - 0) / values.std()).item()
+    assert recipe.advantage(Mean(), seen, held) == pytest.approx(expected)
+
+
+def test_the_split_has_no_face_twice_and_is_always_the_same():
+    trained, apart = recipe.split_faces(2080, 2000)
+    assert len(trained) == 2000 and sorted([*trained, *apart]) == list(range(2080))
+    torch.manual_seed(5)  # el azar de quien llama no lo cambia, ni cambia el suyo
+    before = torch.random.get_rng_state()
+    again = recipe.split_faces(2080, 2000)
+    assert (again[0] == trained).all() and torch.equal(before, torch.random.get_rng_state())
+    assert (trained != range(2000)).any() and len(recipe.split_faces(9000, 2000)[1]) == 1000
+
+
+def test_the_last_step_is_always_kept(tmp_path):
+    training = recipe.FaceTraining(toy_faces(32).images, SMALL, tmp_path, copy_every=5)
+    assert training.run().step == 12
+    kept = [path.name for path in sorted(tmp_path.glob("*.pt"))]
+    assert kept == ["paso_000000005.pt", "paso_000000010.pt", "paso_000000012.pt"]
+    again = recipe.FaceTraining(toy_faces(32).images, SMALL, tmp_path, copy_every=5)
+    steps = []
+    assert again.run([lambda history: steps.append(history.step)]).step == 12 and not steps
+
+
+def test_the_face_generator_that_is_shipped_draws_faces():
+    """Sus caras se parecen a las dibujadas más que estas estropeadas a la vista."""
+    path = shipped("models", "toy_faces_generator.safetensors")
+    assert path.stat().st_size < 4_000_000
+    network = recipe.load_face_generator()
+    assert not network.training and not any(p.requires_grad for p in network.parameters())
+    torch.manual_seed(0)
+    fake = to_uint8(network(torch.randn(300, 128)))
+    real = toy_faces(600).images
+    noisy = (real[300:] + 40 * torch.randn(300, 3, 64, 64)).clamp(0, 255).byte()
+    look = partial(extract, load_toy_network())
+    deep = [look(images).deep for images in (real[:300], fake, noisy)]
+    assert frechet_distance(deep[0], deep[1]) < frechet_distance(deep[0], deep[2])
+
+
+def test_other_weights_are_refused_as_a_face_generator(tmp_path):
+    path = tmp_path / "otro.safetensors"
+    save_file(nn.Linear(2, 2).state_dict(), path)
+    with pytest.raises(ValueError, match="otro.safetensors no contiene"):
+        recipe.load_face_generator(path)
+    with pytest.raises(FileNotFoundError):
+        recipe.load_face_generator(tmp_path / "ninguno.safetensors")

@@ -35,7 +35,7 @@ from gancook.measure.metrics import (
 from gancook.measure.studies import announced_stop, run_study, study_options
 from gancook.measure.toy_network import load_toy_network
 from gancook.session import results_dir, temporary_seed
-from mejor_04 import Z_SIZE, FaceTraining, Settings, advantage, split
+from mejor_04 import Z_SIZE, FaceTraining, Settings, advantage, split_faces
 from rostros_04 import faces
 
 COUNT, SEEN, MOMENTS, SEEDS = 2000, 120_000, 5, range(3)
@@ -47,7 +47,7 @@ UNITS = list(product(("sí", "no"), SEEDS))
 def data() -> tuple[Tensor, Tensor]:
     """Las caras de entrenamiento y las apartadas, en bytes (N, 3, 64, 64)."""
     images = faces(64, drawn=COUNT + 1000).images
-    chosen, apart = split(len(images), COUNT)
+    chosen, apart = split_faces(len(images), COUNT)
     return torch.from_numpy(images[chosen]), torch.from_numpy(images[apart])
 
 

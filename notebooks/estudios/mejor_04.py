@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from gancook.data.batches import Batches
-from gancook.session import get_device, seed_everything
+from gancook.data.shipped import load_weights, shipped
+from gancook.session import get_device, seed_everything, temporary_seed
 from gancook.training.augment import DiffAugment
 from gancook.training.checkpoints import Checkpoints
 from gancook.training.dynamics import RelativisticStep, average
@@ -18,6 +19,7 @@ from gancook.training.history import History
 from gancook.training.layers import init_weights
 from gancook.training.loop import Hook, fit
 from gancook.training.losses import relativistic_loss
+from gancook.training.modes import eval_mode
 from gancook.training.penalties import gradient_penalty
 from gancook.training.precision import MixedPrecision
 from gancook.training.steps import Logs
@@ -25,11 +27,21 @@ from gancook.training.steps import Logs
 Z_SIZE = 128
 
 
+def split_faces(count: int, trained: int) -> tuple[np.ndarray, np.ndarray]:
+    """Los números de las caras con que se entrena y de las apartadas, hasta 1000, al azar.
+
+    El reparto solo depende de ``count``. Se construye en el cuaderno 04.2, §1.
+    """
+    with temporary_seed(0):
+        order = torch.randperm(count).numpy()
+    return order[:trained], order[trained : trained + 1000]
+
+
 def face_generator(width: int = 32) -> nn.Sequential:
     """z (B, 128) → caras (B, 3, 64, 64) en [−1, 1]; con 32 canales, 878 915 parámetros.
 
-    La DCGAN de 64×64 con la cuarta parte de canales en las resoluciones altas, que son las caras,
-    y una convolución 3×3 de más a 8×8 y a 16×16. Se construye en el cuaderno 04.2, §2.
+    La DCGAN de 64×64 con la mitad de canales, la cuarta parte a 4×4, y una convolución 3×3 de más
+    a 8×8 y a 16×16. Se construye en el cuaderno 04.2, §2.
     """
 
     def normalized(layer: nn.Module, channels: int) -> list[nn.Module]:
@@ -163,7 +175,10 @@ class FaceTraining:
         if self.history is None:
             self.history = self.copies.load()
         hooks = [self._after, *hooks, self.copies]
-        return fit(self.batches, self.step, epochs or self.epochs, hooks, self.history)
+        history = fit(self.batches, self.step, epochs or self.epochs, hooks, self.history)
+        if history.step % self.copies.every:  # si no, la copia del último paso ya está
+            self.copies.save(history)
+        return history
 
     def _rate(self, done: int) -> float:
         """Factor de la tasa: 1 la primera mitad y después, en línea recta, hasta 0,01."""
@@ -173,3 +188,51 @@ class FaceTraining:
         self.ema.update_parameters(self.G)
         for schedule in self.schedules:
             schedule.step()
+
+
+@torch.no_grad()
+def advantage(D: nn.Module, seen: Tensor, held_out: Tensor) -> float:
+    """Cuánto más da D a las caras vistas que a las apartadas, en desviaciones de estas.
+
+    Args:
+        D: el discriminador, sin el aumento.
+        seen, held_out: bytes (N, 3, 64, 64) y (M, 3, 64, 64).
+
+    Se construye en el cuaderno 04.2, §4.
+    """
+    with eval_mode(D):
+        scores = [
+            torch.cat([D(part.to(get_device()) / 127.5 - 1) for part in images.split(250)])
+            for images in (seen, held_out)
+        ]
+    return ((scores[0].mean() - scores[1].mean()) / scores[1].std()).item()
+
+
+def load_face_generator(
+    path: Path | str | None = None, device: torch.device | str = "cpu"
+) -> nn.Sequential:
+    """El generador de caras dibujadas que acompaña al recetario, congelado y en modo ``eval``.
+
+    Uso: ``images = load_face_generator()(torch.randn(40, 128))``, (40, 3, 64, 64) en [−1, 1].
+
+    Args:
+        path: otro archivo safetensors de :func:`face_generator`; sin él, el que va incluido.
+        device: dónde se carga.
+
+    Raises:
+        FileNotFoundError: si el archivo no está.
+        ValueError: si no es un archivo de este generador.
+
+    Se usa en el cuaderno 04.2, §6; su ficha está en ``data/models/README.md``.
+    """
+    included = shipped("models", "toy_faces_generator.safetensors")
+    path = included if path is None else Path(path)
+    network, weights = face_generator(), load_weights(path)
+    try:
+        network.load_state_dict(weights)  # de fp16 a fp32
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path.name} no contiene los pesos de face_generator. Guárdalos como en el cuaderno "
+            "04.2, §6."
+        ) from error
+    return network.to(device).eval().requires_grad_(False)
