@@ -210,6 +210,16 @@ def test_evolution_with_one_snapshot_has_room_for_its_title():
     assert box.x0 >= 0 and box.x1 <= figure.bbox.width
 
 
+def test_evolution_is_as_tall_as_its_rows():
+    """Con dos vectores de ruido no queda hueco entre el título y las imágenes."""
+    squares = torch.zeros(2, 1, 8, 8)
+    plots.evolution_strip({step: squares for step in (0, 10, 20, 30, 40, 50)}, "Evolución")
+    figure = plt.gcf()
+    figure.canvas.draw()
+    top = max(ax.get_window_extent().y1 for ax in figure.axes)
+    assert figure.bbox.height - top < 0.4 * figure.bbox.height
+
+
 def test_nothing_to_draw_is_said_and_not_drawn(capsys):
     plots.evolution_strip({}, "Evolución")
     assert capsys.readouterr().out == "Evolución: todavía no hay instantáneas que dibujar.\n"

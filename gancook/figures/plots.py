@@ -94,7 +94,8 @@ def evolution_strip(
         print(f"{title}: todavía no hay instantáneas que dibujar.")
         return
     width = max(0.75 * len(snapshots), 4)  # que quepa el título también si hay pocas
-    fig, axes = plt.subplots(1, len(snapshots), figsize=(width, 0.7 * count + 0.6), squeeze=False)
+    height = 0.7 * min(count, len(next(iter(snapshots.values())))) + 0.6
+    fig, axes = plt.subplots(1, len(snapshots), figsize=(width, height), squeeze=False)
     for ax, (step, images) in zip(axes[0], snapshots.items(), strict=True):
         tile = make_grid(to_uint8(images[:count], scale), nrow=1, padding=1, pad_value=255)
         ax.imshow(tile.permute(1, 2, 0).numpy())
