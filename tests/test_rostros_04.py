@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from redes_04 import dcgan64_discriminator, dcgan64_generator
-from rostros_04 import faces
+from rostros_04 import coarse, faces
 from s0_04 import (
     S0Step,
     SharedAdam,
@@ -202,3 +202,11 @@ def test_s0_learns_to_tell_faces_from_noise():
     real = torch.ones(4, 3, 128, 128) * torch.linspace(-1, 1, 4).view(4, 1, 1, 1)
     logs = [step(real) for _ in range(8)]
     assert logs[-1]["d_real_output"] > logs[-1]["d_fake_output"]
+
+
+def test_coarse_colours_are_32_and_at_most_four_levels_away():
+    every = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    bytes_, numbers = coarse(every), coarse(every / 127.5 - 1)
+    assert bytes_.unique().numel() == 32 and bytes_.dtype == torch.uint8
+    assert (bytes_.int() - every.int()).abs().max() <= 4
+    assert (bytes_.int() - numbers.int()).abs().max() <= 8  # un número justo en el borde

@@ -5,11 +5,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
 from caras_04 import toy_faces
 from celeba_04 import celeba
 from gancook.data.folder import image_folder
+from gancook.data.images import to_uint8
 from gancook.data.shipped import data_root
+from gancook.figures.plots import show_grid
 from gancook.session import record_source
 from gancook.style import number
 
@@ -65,3 +69,14 @@ def celeba_or_drawn(size: int, drawn: int) -> Faces:
         names = [f"dibujada_{k:05d}" for k in range(drawn)]
         return Faces(images.numpy(), names, pd.DataFrame(factors, index=names), source)
     return Faces(data.images, [*data.attributes.index], data.attributes, data.source)
+
+
+def show_faces(images: Tensor, title: str, **options) -> None:
+    """Rejilla de caras (N, 3, H, W), en bytes o en [−1, 1], con los colores de :func:`coarse`."""
+    show_grid(coarse(images), title, **options)
+
+
+def coarse(images: Tensor) -> Tensor:
+    """Bytes con 32 niveles por color: la figura pesa la mitad y apenas se nota."""
+    images = images if images.dtype == torch.uint8 else to_uint8(images)
+    return images // 8 * 8 + 4
