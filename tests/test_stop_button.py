@@ -64,6 +64,7 @@ SAYS = {
         "Parado en «publicada»: la tabla y la figura son de los peldaños acabados.",
         "{} de 6 pasos,",
     ],
+    "04.1": ["{} pasos de 4", "{} iteraciones de 5000"],
     "06.1": [
         "Parado en «da vueltas», semilla 0: esa corrida cuenta sin acabar.",
         "Parado con 20 imágenes: lo que falte no se entrena.",
