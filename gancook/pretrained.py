@@ -1,5 +1,6 @@
 """El generador que acompaña al recetario: ropa inventada en un segundo, sin entrenar nada."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -48,14 +49,24 @@ def load_generator(
     Se entrena en el cuaderno 03, §8; su ficha está en ``data/models/README.md``.
     """
     included = shipped("models", "fashion_mnist_generator.safetensors")
-    path = included if path is None else Path(path)
-    network = dcgan_generator()
-    weights = load_weights(path)
+    how = "con safetensors.torch.save_file(red.state_dict(), ruta), como en el cuaderno 03, §10"
+    return load_frozen(dcgan_generator, included if path is None else Path(path), device, how)
+
+
+def load_frozen(
+    build: Callable[[], nn.Module], path: Path, device: torch.device | str, how: str
+) -> nn.Module:
+    """La red que monta ``build`` con los pesos de ``path``, congelada y en modo ``eval``.
+
+    Raises:
+        FileNotFoundError: si el archivo no está.
+        ValueError: si no es un archivo de esa red; ``how`` dice cómo se guarda uno.
+    """
+    network, weights = build(), load_weights(path)
     try:
         network.load_state_dict(weights)  # de fp16 a fp32
     except RuntimeError as error:
         raise ValueError(
-            f"{path.name} no contiene los pesos de dcgan_generator. Guárdalos con "
-            "safetensors.torch.save_file(red.state_dict(), ruta), como en el cuaderno 03, §10."
+            f"{path.name} no contiene los pesos de {build.__name__}. Guárdalos {how}."
         ) from error
     return network.to(device).eval().requires_grad_(False)

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from gancook.data.batches import Batches
-from gancook.data.shipped import load_weights, shipped
+from gancook.data.shipped import shipped
+from gancook.pretrained import load_frozen
 from gancook.session import get_device, seed_everything, temporary_seed
 from gancook.training.augment import DiffAugment
 from gancook.training.checkpoints import Checkpoints
@@ -226,13 +227,5 @@ def load_face_generator(
     Se usa en el cuaderno 04.2, §6; su ficha está en ``data/models/README.md``.
     """
     included = shipped("models", "toy_faces_generator.safetensors")
-    path = included if path is None else Path(path)
-    network, weights = face_generator(), load_weights(path)
-    try:
-        network.load_state_dict(weights)  # de fp16 a fp32
-    except RuntimeError as error:
-        raise ValueError(
-            f"{path.name} no contiene los pesos de face_generator. Guárdalos como en el cuaderno "
-            "04.2, §6."
-        ) from error
-    return network.to(device).eval().requires_grad_(False)
+    how = "como en el cuaderno 04.2, §6"
+    return load_frozen(face_generator, included if path is None else Path(path), device, how)
