@@ -88,16 +88,8 @@ def draw(factors: dict[str, Tensor], size: int) -> Tensor:
     return (canvas.picture * shade[:, None] * 255).clamp_(0, 255).round_().byte()
 
 
-class _Canvas:
-    """Las coordenadas de cada píxel, ya giradas con la cabeza, y lo pintado: (n, 3, size, size)."""
-
-    def __init__(self, f: dict[str, Tensor], top: Tensor, bottom: Tensor, size: int):
-        self.pixel = 2 / size
-        ticks = (torch.arange(size) + 0.5) * self.pixel - 1
-        self.picture = torch.lerp(top, bottom, (ticks[:, None] + 1) / 2).repeat(1, 1, 1, size)
-        x, y = (ticks - f["x"]) / f["zoom"], (ticks[:, None] - f["y"]) / f["zoom"] - 0.5
-        cos, sin = f["tilt"].cos(), f["tilt"].sin()  # el cuello, en (0, 0,5), no se mueve
-        self.x, self.y = x * cos + y * sin, y * cos - x * sin + 0.5
+class Surface:
+    """Donde se pinta: ``picture`` (n, 3, size, size), con ``x``, ``y`` y ``pixel``, su lado."""
 
     def paint(
         self, distance: Tensor, colour: Tensor, opacity: Tensor | float = 1.0, soft: float = 0.0
@@ -110,6 +102,18 @@ class _Canvas:
         width, height = torch.as_tensor(width), torch.as_tensor(height)
         radius = torch.hypot((self.x - x) / width, (self.y - y) / height)
         return (radius - 1) * torch.minimum(width, height)
+
+
+class _Canvas(Surface):
+    """Las coordenadas de cada píxel, ya giradas con la cabeza, y lo pintado: (n, 3, size, size)."""
+
+    def __init__(self, f: dict[str, Tensor], top: Tensor, bottom: Tensor, size: int):
+        self.pixel = 2 / size
+        ticks = (torch.arange(size) + 0.5) * self.pixel - 1
+        self.picture = torch.lerp(top, bottom, (ticks[:, None] + 1) / 2).repeat(1, 1, 1, size)
+        x, y = (ticks - f["x"]) / f["zoom"], (ticks[:, None] - f["y"]) / f["zoom"] - 0.5
+        cos, sin = f["tilt"].cos(), f["tilt"].sin()  # el cuello, en (0, 0,5), no se mueve
+        self.x, self.y = x * cos + y * sin, y * cos - x * sin + 0.5
 
     def stroke(self, x, y, half, bend, thick) -> Tensor:
         """Un trazo de parábola: por ``bend`` suben o bajan sus extremos."""

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from caras_04 import Surface
 
-class Canvas:
+
+class Canvas(Surface):
     """Lo pintado, (n, 3, size, size), y los números al azar (n, K) con que se decide."""
 
     def __init__(self, numbers: Tensor, size: int):
@@ -29,18 +31,6 @@ class Canvas:
         values = self.draw(count=cells**2).reshape(-1, 1, cells, cells)
         smooth = interpolate(values, (self.size, self.size), mode="bicubic", align_corners=False)
         return smooth[:, 0].clamp_(0, 1)
-
-    def paint(
-        self, distance: Tensor, colour: Tensor, opacity: Tensor | float = 1.0, soft: float = 0.0
-    ) -> None:
-        """Pinta donde ``distance`` es negativa; el borde ocupa un píxel más ``soft``."""
-        cover = (0.5 - distance / (self.pixel + soft)).clamp_(0, 1) * opacity
-        self.picture.lerp_(colour, cover[:, None])
-
-    def oval(self, x, y, width, height) -> Tensor:
-        width, height = torch.as_tensor(width), torch.as_tensor(height)
-        radius = torch.hypot((self.x - x) / width, (self.y - y) / height)
-        return (radius - 1) * torch.minimum(width, height)
 
     def box(self, x, y, width, height) -> Tensor:
         """Un rectángulo: su centro y la mitad de su ancho y de su alto."""
