@@ -293,6 +293,13 @@ def pack(root, path):
     return path
 
 
+@pytest.mark.parametrize(
+    ("where", "said"), [("caras/64", "caras/64"), ("mis cuadros", "mis cuadros")]
+)
+def test_a_folder_named_as_a_number_is_told_with_the_one_above(where, said, tmp_path):
+    assert image_folder(fill(tmp_path / where, 3), 8).source == f"3 imágenes ({said})"
+
+
 def test_a_zip_gives_what_its_folder_gives_without_being_unpacked(tmp_path):
     root = fill(tmp_path / "fotos" / "ñandú", 3).parent
     fill(root / "zorro", 2)

@@ -204,6 +204,8 @@ def _load(path: Path, place: Path, size: int) -> FolderData:
     shared = len(os.path.commonprefix(folders))  # las carpetas comunes a todas no dicen nada
     tops = [folder[shared] if len(folder) > shared else "." for folder in folders]
     classes, labels = np.unique(tops, return_inverse=True)
-    source = f"{number(len(names))} imágenes ({path.name})"
-    record_source(f"{path.stem} {size}×{size}", source)
+    # de caras/64, «64» a secas no diría nada
+    name = "/".join(path.parts[-2:]) if path.name.isdecimal() else path.name
+    source = f"{number(len(names))} imágenes ({name})"
+    record_source(f"{name.removesuffix('.zip')} {size}×{size}", source)
     return FolderData(images, labels, tuple(classes.tolist()), names, source, place / _REPORT)
