@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 
 class DiffAugment(nn.Module):
@@ -48,13 +47,10 @@ def translate(x: Tensor, background: float = 0.0, ratio: float = 1 / 8) -> Tenso
 
     Lo que entra por los bordes vale ``background``. Se construye en el cuaderno 06.4, §5.
     """
-    B, C, H, W = x.shape
-    rows = _shifted(B, H, ratio, x.device)
-    columns = _shifted(B, W, ratio, x.device)
-    bordered = pad(x, (1, 1, 1, 1), value=background)
-    images = torch.arange(B, device=x.device)[:, None, None, None]
-    channels = torch.arange(C, device=x.device)[:, None, None]
-    return bordered[images, channels, rows[:, None, :, None], columns[:, None, None, :]]
+    B, _, H, W = x.shape
+    rows, columns = _shifts(B, H, ratio, x), _shifts(B, W, ratio, x)
+    outside = (rows.sum(dim=3) == 0)[..., None] | (columns.sum(dim=3) == 0)[:, :, None]
+    return (rows @ x @ columns.mT).masked_fill(outside, background)
 
 
 def cut_out(x: Tensor, background: float = 0.0, ratio: float = 0.5) -> Tensor:
@@ -69,11 +65,15 @@ def cut_out(x: Tensor, background: float = 0.0, ratio: float = 0.5) -> Tensor:
     return x.masked_fill(hidden, background)
 
 
-def _shifted(count: int, side: int, ratio: float, device: torch.device) -> Tensor:
-    """Filas (B, side) que se leen de la imagen con borde; las de fuera, del borde."""
+def _shifts(count: int, side: int, ratio: float, like: Tensor) -> Tensor:
+    """Matrices (B, 1, side, side) de ceros y unos: la fila i de su producto es la i + salto de x.
+
+    Elegir las filas con índices es lo mismo, pero su gradiente se acumula elemento a elemento.
+    """
     limit = int(side * ratio + 0.5)
-    shift = torch.randint(-limit, limit + 1, (count, 1), device=device)
-    return (torch.arange(side, device=device) + shift + 1).clamp(0, side + 1)
+    shift = torch.randint(-limit, limit + 1, (count, 1, 1, 1), device=like.device)
+    place = torch.arange(side, device=like.device)
+    return (place[:, None] + shift == place).to(like.dtype)
 
 
 def _inside(count: int, side: int, ratio: float, device: torch.device) -> Tensor:
