@@ -9,6 +9,7 @@ decir cuÃ¡nto aporta cada cambio. Escribe 04_dibujadas.csv y se reanuda por la Ã
 """
 
 import importlib
+from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -17,7 +18,7 @@ import torch
 from gancook.data.shipped import measured
 from gancook.measure.studies import announced_stop, run_study, study_options
 from gancook.session import results_dir
-from mejor_04 import FaceTraining, Settings
+from mejor_04 import FaceTraining
 
 long = importlib.import_module("04_larga")
 CHANGES = {
@@ -35,7 +36,7 @@ def main() -> None:
     real = long.data("dibujadas")
 
     def run(name: str, moments: range) -> None:
-        settings = Settings(long.RUNS["dibujadas"], **CHANGES[name])
+        settings = replace(long.RUNS["dibujadas"], **CHANGES[name])
         folder = results_dir("04_dibujadas") / name.replace(" ", "_")
         measure = partial(long.measure, FaceTraining(real, settings, folder), real)
         runs = [{"cambio": name, "momento": moment} for moment in moments]
