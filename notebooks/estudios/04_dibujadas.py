@@ -5,7 +5,8 @@ Con la receta del cuaderno 04.2 tal cual, el generador de caras dibujadas repite
 resultado de esto: cuatro cambios, cada uno solo, con las mismas 20 000 caras, la misma semilla y
 las mismas medidas, hasta el segundo de los diez momentos (unas 60 000 imágenes), para que siga el
 de menor FTD. Salió γ = 50, pero en los dos siguientes su FTD pasó de 40 a 65 y a 64, y se paró ahí.
-Después de ver eso se añadió el quinto, que llega hasta el final.
+Después de ver eso se añadió el quinto. En el cuarto momento medía lo mismo que la receta tal cual,
+y también se paró.
 
 Es una semilla: sirve para escoger, no para decir cuánto aporta cada cambio. Escribe
 04_dibujadas.csv y se reanuda por la última copia.
@@ -43,7 +44,7 @@ CHANGES = {  # quién entrena, qué ajustes cambian y hasta qué momento
     "γ = 50": (FaceTraining, {"gamma": 50.0}, 4),
     "sin DiffAugment": (FaceTraining, {"augment": False}, 2),
     "tasa 2e-4": (FaceTraining, {"lr": 2e-4}, 2),
-    "desviación del lote": (WithDeviation, {}, long.MOMENTS),
+    "desviación del lote": (WithDeviation, {}, 4),
 }
 
 
