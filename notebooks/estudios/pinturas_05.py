@@ -47,7 +47,7 @@ def toy_paintings(n: int, size: int = 64, seed: int = 0) -> ToyPaintings:
 
 
 def _grid(canvas: Canvas) -> None:
-    """Retículas neoplasticistas: se parte el lienzo cuatro veces y se deja negro entre las partes."""
+    """Retículas neoplasticistas: se parte el lienzo cuatro veces, con negro entre las partes."""
     half, white = canvas.draw(0.015, 0.045), canvas.draw(0.35, 0.75)  # de las líneas; proporción
     colours = [
         hsv(canvas.draw(0.08, 0.16), 0.06, canvas.draw(0.9, 0.97)),
