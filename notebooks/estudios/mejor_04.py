@@ -147,23 +147,22 @@ class FaceTraining:
     Se construye en el cuaderno 04.2, §3.
     """
 
+    labels, precision, kind = None, MixedPrecision, LazyStep  # lo que cambia quien hereda
+
     def __init__(
         self, images: Tensor | np.ndarray, settings: Settings, folder: Path, copy_every: int = 500
     ) -> None:
         s, device = settings, get_device()
         seed_everything(s.seed)
-        front = [DiffAugment()] if s.augment else []
-        critic = nn.Sequential(*front, face_critic(s.width).apply(init_weights))
-        self.G = MixedPrecision(face_generator(s.width).apply(init_weights), device)
-        self.D = MixedPrecision(critic, device)
-        self.batches = Batches(images, s.batch, seed=s.seed, device=device)
+        self.D, self.G = (self.precision(network, device) for network in self._networks(s))
+        self.batches = Batches(images, s.batch, labels=self.labels, seed=s.seed, device=device)
         self.epochs = max(1, round(s.seen / (len(self.batches) * s.batch)))
         optimizers = [torch.optim.Adam(n.parameters(), s.lr, s.betas) for n in (self.D, self.G)]
         self.schedules = [LambdaLR(optimizer, self._rate) for optimizer in optimizers]
         self.ema = average(self.G, s.ema)
         self.history: History | None = None
         losses = relativistic_loss, relativistic_loss
-        self.step = LazyStep(self.D, self.G, *optimizers, *losses, Z_SIZE, 0, s.gamma, s.every)
+        self.step = self.kind(self.D, self.G, *optimizers, *losses, Z_SIZE, 0, s.gamma, s.every)
         names = "d_optimizer", "g_optimizer", "d_schedule", "g_schedule"
         parts = dict(zip(names, optimizers + self.schedules, strict=True))
         parts |= {"G": self.G, "D": self.D, "ema": self.ema, "step": self.step}
@@ -180,6 +179,12 @@ class FaceTraining:
         if history.step % self.copies.every:  # si no, la copia del último paso ya está
             self.copies.save(history)
         return history
+
+    def _networks(self, s: Settings) -> tuple[nn.Module, nn.Module]:
+        """D y G recién iniciadas; primero D, que gasta antes el azar."""
+        front = [DiffAugment()] if s.augment else []
+        critic = nn.Sequential(*front, face_critic(s.width).apply(init_weights))
+        return critic, face_generator(s.width).apply(init_weights)
 
     def _rate(self, done: int) -> float:
         """Factor de la tasa: 1 la primera mitad y después, en línea recta, hasta 0,01."""
