@@ -3,21 +3,26 @@
 import importlib
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 from torch.nn.functional import softplus
+from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.optim.swa_utils import AveragedModel
 
 import receta_03
 import redes_03
 from gancook.data.batches import Batches
+from gancook.data.shipped import measured
 from gancook.session import seed_everything
 from gancook.training.layers import init_weights
 from gancook.training.precision import MixedPrecision
 from receta_03 import Recipe, Training
 
-pieces, screening = importlib.import_module("03_piezas"), importlib.import_module("03_criba")
+pieces, screening, confirmation = (
+    importlib.import_module(f"03_{name}") for name in ("piezas", "criba", "confirmacion")
+)
 IMAGES = torch.randint(256, (20, 1, 28, 28), dtype=torch.uint8)
 SMALL = Recipe(batch=4)  # cinco pasos por época
 
@@ -209,6 +214,30 @@ def test_the_rate_falls_in_the_last_part(decay, expected):
     recipe = Recipe(decay=decay)
     found = {step: recipe.rate_at(step / 100) for step in expected}
     assert found == pytest.approx(expected)
+
+
+def test_the_half_cosine_takes_down_the_rate_and_the_penalty():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(()))], lr=1.0)
+    schedule = CosineAnnealingLR(optimizer, T_max=8)
+    expected = []
+    for _ in range(8):
+        expected.append(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+    recipe = screening.VARIANTS["perezosa"]
+    assert [recipe.rate_at(step / 8) for step in range(8)] == pytest.approx(expected)
+    falling, flat = penalties(8, every=1, cosine=True), penalties(8, every=1)
+    torch.testing.assert_close(falling / flat, torch.tensor(expected))
+
+
+def test_the_lazy_variant_is_the_one_of_the_bench_of_06():
+    bench = importlib.import_module("06_moda").LAZY
+    recipe = screening.VARIANTS["perezosa"]
+    assert (recipe.betas, recipe.every, recipe.emas) == (bench.betas, bench.every, (bench.ema,))
+    assert recipe.gamma / 2 == bench.weight and recipe.cosine == (bench.decay == "coseno")
+    rates = pd.read_csv(measured("06_moda.csv")).query("tecnica == 'receta perezosa'")["tasa"]
+    assert set(rates) == {recipe.lr}
+    assert not {screening.SEED, *confirmation.SEEDS} & {0, 1, 2}  # las que ya la han medido
 
 
 def test_the_optimizers_follow_the_rate():

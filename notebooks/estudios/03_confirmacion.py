@@ -1,9 +1,9 @@
 """La receta de hoy y las dos mejores de la criba: python notebooks/estudios/03_confirmacion.py
 
 Protocolo, escrito antes de mirar ningún resultado: las tres recetas duran 13,4 minutos, como los
-cuenta 03_criba.py, con las semillas 1 a 3, que la criba no ha visto. Una variante gana si, con su
-mejor media móvil, la diferencia de FCD con la de hoy supera dos veces el error típico de esa
-diferencia. Si no gana ninguna, se queda la de hoy.
+cuenta 03_criba.py, con las semillas 4 a 6, que no han visto ni la criba ni el cuaderno 06.5. Una
+variante gana si, con su mejor media móvil, la diferencia de FCD con la de hoy supera dos veces el
+error típico de esa diferencia. Si no gana ninguna, se queda la de hoy.
 
 Escribe 03_confirmacion.csv, una fila por media móvil al acabar, y 03_confirmacion_curva.csv, con la
 FCD de un sorteo de 10 000 muestras en diez momentos. Se puede matar en cualquier momento: sigue
@@ -25,7 +25,7 @@ from medida_03 import curve, finish
 from receta_03 import Training
 
 screening = importlib.import_module("03_criba")
-SEEDS, POINTS = (1, 2, 3), 10
+SEEDS, POINTS = (4, 5, 6), 10
 
 
 def confirm(folder: Path, variante: str, semilla: int) -> None:

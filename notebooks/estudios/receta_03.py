@@ -1,5 +1,6 @@
 """La receta final del cuaderno 03, con lo que cambian sus variantes, y su entrenamiento."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -40,15 +41,23 @@ class Recipe:
     lr: float = 1e-3
     betas: tuple[float, float] = (0.5, 0.99)
     decay: float = 0.5  # última parte de los pasos, en la que la tasa baja hasta casi 0
+    cosine: bool = False  # en vez de eso, la tasa y γ bajan desde el principio como medio coseno
     emas: tuple[float, ...] = (0.999,)  # medias móviles de G que se llevan; la de 0 es G
 
     def gamma_at(self, progress: float) -> float:
         """γ cuando se ha hecho la parte ``progress`` de los pasos, de 0 a 1."""
-        return self.gamma * self.anneal**progress
+        return self.gamma * (half_cosine(progress) if self.cosine else self.anneal**progress)
 
     def rate_at(self, progress: float) -> float:
-        """Lo que multiplica a la tasa: 1 y, al final, en línea recta hasta 0,01."""
+        """Lo que multiplica a la tasa: 1 y, al final, en línea recta hasta 0,01; o medio coseno."""
+        if self.cosine:
+            return half_cosine(progress)
         return min(1.0, (1 - progress) / self.decay + 0.01) if self.decay else 1.0
+
+
+def half_cosine(progress: float) -> float:
+    """De 1 a 0 cuando ``progress`` va de 0 a 1."""
+    return (1 + math.cos(math.pi * progress)) / 2
 
 
 class Penalized:
