@@ -31,6 +31,7 @@ from gancook.measure.studies import announced_stop, run_study, study_options
 from gancook.session import results_dir, seed_everything, temporary_seed
 from gancook.training.checkpoints import Checkpoints
 from gancook.training.loop import fit
+from gancook.training.steps import update
 
 Z_SIZE, BATCH, LR = 100, 32, 3e-4
 EPOCHS, SEEDS, COUNT = 30, range(3), 10_000
@@ -69,7 +70,10 @@ def discriminator() -> nn.Sequential:
 
 
 class PublishedStep:
-    """Una iteración del tutorial: D con [falsas, reales] y objetivos [0, 1]; después G, con 1."""
+    """Una iteración del tutorial: D con [falsas, reales] y objetivos [0, 1]; después G, con 1.
+
+    Se construye en el cuaderno 03.2, §2.2.
+    """
 
     def __init__(self, D: nn.Module, G: nn.Module) -> None:
         self.D, self.G, self.loss = D, G, nn.BCELoss()
@@ -77,23 +81,20 @@ class PublishedStep:
         self.g_optimizer = torch.optim.Adam(G.parameters(), LR)
 
     def __call__(self, real: Tensor) -> dict[str, Tensor]:
-        zeros, ones = torch.zeros(len(real), 1), torch.ones(len(real), 1)
+        zeros, ones = (make(len(real), 1, device=real.device) for make in (torch.zeros, torch.ones))
         self.G.eval()
         self.D.train()
-        fake = self.G(torch.randn(len(real), Z_SIZE)).detach()
+        fake = self.G(self.noise(real)).detach()  # el gradiente de G no se usaría
         d_loss = self.loss(self.D(torch.cat([fake, real])), torch.cat([zeros, ones]))
-        advance(self.d_optimizer, d_loss)
+        update(self.d_optimizer, d_loss)
         self.G.train()
         self.D.eval()
-        g_loss = self.loss(self.D(self.G(torch.randn(len(real), Z_SIZE))), ones)
-        advance(self.g_optimizer, g_loss)
+        g_loss = self.loss(self.D(self.G(self.noise(real))), ones)
+        update(self.g_optimizer, g_loss)
         return {"d_loss": d_loss.detach(), "g_loss": g_loss.detach()}
 
-
-def advance(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+    def noise(self, real: Tensor) -> Tensor:
+        return torch.randn(len(real), Z_SIZE, device=real.device)
 
 
 class Training:
