@@ -6,7 +6,8 @@ diez momentos a igual distancia se mide lo mismo que en 04_pocas_caras.py, frent
 2000 caras con que se entrena. Este protocolo se escribió antes de mirar ningún resultado.
 
 «anchas» se añadió después de ver los de «todas»: las mismas caras y redes con el doble de canales,
-que cuestan unas tres veces más por imagen. Son 400 000 imágenes: algo más de tiempo que «todas».
+que cuestan unas tres veces más por imagen. Son 400 000: una vez y media el tiempo de «todas». Sus
+cinco últimos momentos se hicieron con dos hilos, y sus segundos son los de los dos núcleos.
 
 Escribe 04_larga.csv y se reanuda por la última copia. El cuaderno 04.2 sigue de esas copias.
 """
