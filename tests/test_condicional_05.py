@@ -38,13 +38,14 @@ def weights(network):
 
 
 def test_the_networks_have_the_parameters_of_their_layers():
-    """Con e números por estilo y k estilos, k·e y e entradas más; en D, k vectores como w."""
-    plain_G, plain_D, k, e = face_generator(), face_critic(), 4, recipe.EMBEDDING
+    """Con k estilos, k vectores de 2048; pegados, k de e números, y e entradas más."""
+    plain_G, plain_D, k, e = face_generator(), face_critic(), 4, recipe.PASTED
     before = count(plain_G)
     transposed = 16 * (128 * 128 + 128 * 64 + 64 * 32 + 32 * 3)
     repeated = recipe.by_repetition(plain_G)
     assert count(repeated) == before - transposed * 7 // 16
-    assert count(recipe.StyleGenerator(repeated, k)) == count(repeated) + e * (k + 2048)
+    assert count(recipe.PastedGenerator(repeated, k)) == count(repeated) + e * (k + 2048)
+    assert count(recipe.StyleGenerator(repeated, k)) == count(repeated) + k * 2048
     critic = recipe.StyleCritic(nn.Sequential(plain_D), k)
     assert count(critic) == count(plain_D) + k * 2048
 
@@ -91,10 +92,18 @@ def test_the_augmentation_of_the_critic_goes_in_front():
     assert torch.equal(D(one, labels), D(other, labels))
 
 
-def test_the_style_changes_the_painting_and_its_numbers_learn():
-    G, z = recipe.StyleGenerator(face_generator(4), 3).eval(), torch.randn(2, 128)
-    labels = torch.tensor([0, 2])
-    images = G(z, labels)
+def test_a_new_generator_paints_the_same_in_every_style():
+    plain, z = face_generator(4).eval(), torch.randn(2, 128)
+    expected = plain(z)
+    styled = recipe.StyleGenerator(plain, 3)
+    torch.testing.assert_close(styled(z, torch.tensor([0, 2])), expected)
+
+
+@pytest.mark.parametrize("kind", [recipe.StyleGenerator, recipe.PastedGenerator])
+def test_the_style_changes_the_painting_and_its_numbers_learn(kind):
+    G, z = kind(face_generator(4), 3).eval(), torch.randn(2, 128)
+    nn.init.normal_(G.embedding.weight)
+    images = G(z, torch.tensor([0, 2]))
     assert not torch.allclose(images, G(z, torch.tensor([1, 2])))
     images.square().sum().backward()
     touched = G.embedding.weight.grad.abs().sum(dim=1) > 0
@@ -171,6 +180,7 @@ def test_the_samples_have_the_styles_of_the_data_and_leave_the_randomness_alone(
 
 def test_painting_in_parts_gives_every_row_its_own_style():
     G = recipe.StyleGenerator(face_generator(4), 3)
+    nn.init.normal_(G.embedding.weight)
     z, labels = torch.randn(260, 128), torch.arange(260) % 3
     painted = recipe.paint(G, z, labels)
     assert painted.shape == (260, 3, 64, 64) and G.training

@@ -2,11 +2,15 @@
 
 Protocolo, escrito antes de mirar ningún resultado. Los cuadros de ``wikiart(64)`` sin los repetidos
 (de cada pareja queda el primero); 2000 al azar se apartan y se entrena con los demás. La receta del
-cuaderno 04.2 y siete variantes, que cambian una o dos cosas, con 60 000 imágenes vistas y la
-semilla 0. Se mide la media móvil de G, al acabar, con 2000 muestras frente a los cuadros de
-entrenamiento: FTD (media y desviación de cinco sorteos) y, con el primer sorteo, exhaustividad y
-cobertura, frente a 2000 de ellos, y autenticidad. La fila «cuadros apartados» es lo que da lo real:
-los 2000 apartados, que no se han usado, medidos del mismo modo.
+cuaderno 04.2 y variantes que cambian una o dos cosas, con 60 000 imágenes vistas y la semilla 0. Se
+mide la media móvil de G, al acabar, con 2000 muestras frente a los cuadros de entrenamiento: FTD
+(media y desviación de cinco sorteos) y, con el primer sorteo, exhaustividad y cobertura, frente a
+2000 de ellos, y autenticidad. La fila «cuadros apartados» es lo que da lo real: los 2000 apartados,
+que no se han usado, medidos del mismo modo.
+
+Un cambio posterior: «estilo pegado y repetición» era al principio la manera de pedir el estilo. Al
+ver su resultado se pensó otra, la que hoy se llama «estilo», y se entrenaron con ella las dos filas
+que la llevan.
 
 Una semilla y un entrenamiento corto: sirve para escoger con qué seguir, no para decir cuánto aporta
 cada cosa. «± FTD» es la dispersión de las muestras, no la de repetir el entrenamiento.
@@ -47,6 +51,7 @@ VARIANTS = {
     "estilo y repetición": {"classes": len(STYLES), "repeat": True},
     "sin DiffAugment": {"augment": False},
     "anchura 48": {"width": 48},
+    "estilo pegado y repetición": {"classes": len(STYLES), "repeat": True, "pasted": True},
 }
 QUALITY = "FTD", "± FTD", "exhaustividad", "cobertura", "autenticidad"
 RESULTS = ("imágenes", *QUALITY, "segundos de CPU")

@@ -18,7 +18,7 @@ from gancook.training.precision import MixedPrecision
 from gancook.training.steps import Logs
 from mejor_04 import Z_SIZE, FaceTraining, LazyStep, Settings, face_generator
 
-EMBEDDING = 32  # números con que se le dice el estilo a G
+PASTED = 32  # números con que se le dice el estilo a G cuando se pega al ruido
 
 
 def by_repetition(network: nn.Sequential) -> nn.Sequential:
@@ -42,9 +42,10 @@ def by_repetition(network: nn.Sequential) -> nn.Sequential:
 class StyleGenerator(nn.Module):
     """z (B, 128) y estilos (B,) → cuadros (B, 3, 64, 64) en [−1, 1].
 
+    Al principio las incrustaciones son cero y los cuadros, los del generador sin estilos.
+
     Args:
-        stack: la pila de un generador sin estilos; se queda con todo menos la primera capa, que ha
-            de recibir además los ``EMBEDDING`` números del estilo.
+        stack: la pila de un generador sin estilos; empieza por una capa densa y su BN.
         classes: cuántos estilos hay.
 
     Se construye en el cuaderno 05.2, §3.
@@ -52,9 +53,30 @@ class StyleGenerator(nn.Module):
 
     def __init__(self, stack: nn.Sequential, classes: int) -> None:
         super().__init__()
-        first = nn.Linear(Z_SIZE + EMBEDDING, stack[0].out_features, bias=False)
+        self.front, self.rest = stack[:2], stack[2:]
+        self.embedding = nn.Embedding(classes, stack[0].out_features)
+        nn.init.zeros_(self.embedding.weight)
+
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
+        return self.rest(self.front(z) + self.embedding(labels))
+
+
+class PastedGenerator(nn.Module):
+    """Como :class:`StyleGenerator`, con el estilo pegado al ruido: peor, y se ve en 05_criba.csv.
+
+    Args:
+        stack: la pila; la primera capa se cambia por otra que recibe también los ``PASTED``
+            números del estilo.
+        classes: cuántos estilos hay.
+
+    Se construye en el cuaderno 05.2, §3.
+    """
+
+    def __init__(self, stack: nn.Sequential, classes: int) -> None:
+        super().__init__()
+        first = nn.Linear(Z_SIZE + PASTED, stack[0].out_features, bias=False)
         init_weights(first)
-        self.embedding = nn.Embedding(classes, EMBEDDING)  # N(0, 1), como z
+        self.embedding = nn.Embedding(classes, PASTED)  # N(0, 1), como z
         self.stack = nn.Sequential(first, *stack[1:])
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
@@ -113,10 +135,11 @@ class ConditionalStep(LazyStep):
 
 @dataclass(frozen=True)
 class PaintingSettings(Settings):
-    """Los de :class:`mejor_04.Settings`, con los estilos (1 es sin ellos) y cómo se amplía en G."""
+    """Los de :class:`mejor_04.Settings`; los estilos (1: sin ellos), cómo se amplía y se piden."""
 
     classes: int = 1
     repeat: bool = False
+    pasted: bool = False
 
 
 # El que se entrena en 05_larga.py y el que se reparte.
@@ -127,7 +150,9 @@ CHOSEN = PaintingSettings(800_000, classes=len(STYLES), repeat=True)
 def with_styles(stack: nn.Sequential, settings: PaintingSettings) -> nn.Module:
     """El generador de unos ajustes, a partir de la pila de :func:`mejor_04.face_generator`."""
     stack = by_repetition(stack) if settings.repeat else stack
-    return stack if settings.classes == 1 else StyleGenerator(stack, settings.classes)
+    if settings.classes == 1:
+        return stack
+    return (PastedGenerator if settings.pasted else StyleGenerator)(stack, settings.classes)
 
 
 class PaintingTraining(FaceTraining):
