@@ -9,7 +9,8 @@ diez momentos a igual distancia se mide lo mismo que en 04_pocas_caras.py, frent
 que cuestan unas tres veces más por imagen. Son 400 000: una vez y media el tiempo de «todas». Sus
 cinco últimos momentos se hicieron con dos hilos, y sus segundos son los de los dos núcleos.
 
-Escribe 04_larga.csv y se reanuda por la última copia. El cuaderno 04.2 sigue de esas copias.
+Escribe 04_larga.csv y se reanuda por la última copia. Los cuadernos 04.2 y 04.3 siguen de
+esas copias.
 """
 
 import importlib

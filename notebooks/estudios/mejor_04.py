@@ -229,8 +229,8 @@ def load_face_generator(
         FileNotFoundError: si el archivo no está.
         ValueError: si no es un archivo de este generador.
 
-    Se usa en el cuaderno 04.2, §6; su ficha está en ``data/models/README.md``.
+    Se usa en el cuaderno 04.3, §2; su ficha está en ``data/models/README.md``.
     """
     included = shipped("models", "toy_faces_generator.safetensors")
-    how = "como en el cuaderno 04.2, §6"
+    how = "como en el cuaderno 04.3, §2"
     return load_frozen(face_generator, included if path is None else Path(path), device, how)
