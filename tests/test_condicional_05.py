@@ -256,8 +256,7 @@ def studies(monkeypatch, tmp_path, toys):
         screening, "PaintingSettings", lambda seen, **o: recipe.PaintingSettings(seen, **o | small)
     )
     monkeypatch.setattr(screening, "VARIANTS", {"base": {}, "estilo": {"classes": 4}})
-    runs = {"una": replace(recipe.CHOSEN, seen=160, **small)}
-    monkeypatch.setattr(long_run, "RUNS", runs)
+    monkeypatch.setattr(long_run, "CHOSEN", replace(recipe.CHOSEN, seen=160, **small))
     for name, value in {"MOMENTS": 2, "READER_EPOCHS": 1}.items():
         monkeypatch.setattr(long_run, name, value)
     monkeypatch.setenv("GANCOOK_RESULTS", str(tmp_path / "resultados"))
@@ -286,6 +285,5 @@ def test_the_screening_measures_what_is_real_and_every_variant(studies):
 def test_the_long_run_goes_by_moments_and_reads_the_styles(studies, monkeypatch):
     whole = studies("entera")
     assert whole["momento"].tolist() == [0, 1, 2] and whole["imágenes"].tolist() == [0, 80, 160]
-    assert whole["red"].tolist() == [screening.CONTROL, "una", "una"]
     assert whole["exactitud"].between(0, 1).all()
     pd.testing.assert_frame_equal(studies("otra").iloc[0:1], whole.iloc[0:1])

@@ -1,15 +1,12 @@
-"""Los entrenamientos largos con cuadros: python notebooks/estudios/05_larga.py [--shard i/2]
+"""El entrenamiento largo con cuadros: python notebooks/estudios/05_larga.py
 
-Protocolo de «estrecha», escrito antes de mirar ningún resultado. La combinación elegida con
-05_criba.csv, con los mismos cuadros, los mismos apartados, la semilla 0 y 800 000 imágenes. En diez
-momentos a igual distancia se mide lo mismo que en 05_criba.py y, además:
+Protocolo, escrito antes de mirar ningún resultado. La combinación elegida con 05_criba.csv (la
+constante ``CHOSEN`` de condicional_05.py) con los mismos cuadros, los mismos apartados y la semilla
+0. En diez momentos a igual distancia se mide lo mismo que en 05_criba.py y, además:
 
 - Exactitud: proporción de 2000 cuadros generados en los que un lector independiente lee el estilo
-  que se pidió. El lector (lector_05.py) se entrena con los cuadros de entrenamiento. La fila de los
-  cuadros apartados dice lo que el lector acierta en lo real que no ha visto.
-
-«Ancha» (la constante ``CHOSEN`` de condicional_05.py) se añadió al ver los cuadros de «estrecha»:
-lo mismo con el doble de canales, que cuesta más del triple por imagen, y menos imágenes.
+  que se pidió. El lector (lector_05.py) se entrena con los cuadros de entrenamiento. La fila del
+  momento 0 es la de los cuadros apartados: lo que el lector acierta en lo real que no ha visto.
 
 Escribe 05_larga.csv y se reanuda por la última copia. El cuaderno 05.2 sigue de esas copias.
 """
@@ -29,7 +26,6 @@ from gancook.session import results_dir
 from lector_05 import read_styles, train_reader
 
 screening = importlib.import_module("05_criba")
-RUNS = {"estrecha": replace(CHOSEN, seen=800_000, width=32), "ancha": CHOSEN}
 MOMENTS, READER_EPOCHS = 10, 15
 RESULTS = ("imágenes", *screening.QUALITY, "exactitud", "segundos de CPU")
 
@@ -39,7 +35,7 @@ def accuracy(reader: nn.Module, images: Tensor, labels: Tensor) -> float:
     return round((read_styles(reader, images) == labels).double().mean().item(), 4)
 
 
-def control(reader: nn.Module, **run: str | int) -> dict[str, float]:
+def control(reader: nn.Module, momento: int) -> dict[str, float]:
     """Lo mismo que se mide en cada momento, en los cuadros apartados."""
     real = screening.data()
     row = screening.quality([real.apart], screening.seen())
@@ -47,9 +43,7 @@ def control(reader: nn.Module, **run: str | int) -> dict[str, float]:
     return {"imágenes": 0, **row, "exactitud": exact, "segundos de CPU": 0}
 
 
-def measure(
-    training: PaintingTraining, reader: nn.Module, momento: int, **run: str
-) -> dict[str, float]:
+def measure(training: PaintingTraining, reader: nn.Module, momento: int) -> dict[str, float]:
     """Entrena hasta el momento que toca y mide."""
     start = time.process_time()
     history = training.run(epochs=training.epochs * momento // MOMENTS)
@@ -65,18 +59,15 @@ def measure(
 def main() -> None:
     torch.set_num_threads(1)
     options = study_options(measured("05_larga.csv"), __doc__)
-    first, step = options.shard
     with announced_stop():
         real = screening.data()
         reader = train_reader(real.images, real.labels, len(real.styles), READER_EPOCHS)
-        apart = {"red": screening.CONTROL, "momento": 0}
-        run_study(options.out, [apart], partial(control, reader), RESULTS)
-        for name in [*RUNS][first - 1 :: step]:
-            settings = replace(RUNS[name], classes=len(real.styles))
-            folder = results_dir("05_larga") / name
-            training = PaintingTraining(real.images, real.labels, settings, folder)
-            runs = [{"red": name, "momento": m + 1} for m in range(MOMENTS)]
-            run_study(options.out, runs, partial(measure, training, reader), RESULTS)
+        run_study(options.out, [{"momento": 0}], partial(control, reader), RESULTS)
+        settings = replace(CHOSEN, classes=len(real.styles))
+        folder = results_dir("05_larga") / "elegida"
+        training = PaintingTraining(real.images, real.labels, settings, folder)
+        runs = [{"momento": m + 1} for m in range(MOMENTS)]
+        run_study(options.out, runs, partial(measure, training, reader), RESULTS)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class PaintingSettings(Settings):
 
 # El que se entrena en 05_larga.py y el que se reparte.
 STYLES = "barroco", "impresionismo", "postimpresionismo", "romanticismo"
-CHOSEN = PaintingSettings(600_000, classes=len(STYLES), repeat=True, width=64)
+CHOSEN = PaintingSettings(800_000, classes=len(STYLES), repeat=True)
 
 
 def with_styles(stack: nn.Sequential, settings: PaintingSettings) -> nn.Module:
