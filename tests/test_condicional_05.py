@@ -14,6 +14,7 @@ from torch import nn
 
 import condicional_05 as recipe
 import lector_05
+from gancook.data.shipped import shipped
 from mejor_04 import FaceTraining, Settings, face_critic, face_generator
 from pinturas_05 import toy_paintings
 from wikiart_05 import Paintings
@@ -186,6 +187,18 @@ def test_painting_in_parts_gives_every_row_its_own_style():
     assert painted.shape == (260, 3, 64, 64) and G.training
     alone = recipe.paint(G, z[[3, 257]], labels[[3, 257]])
     assert (painted[[3, 257]].int() - alone.int()).abs().max() <= 1
+
+
+def test_the_painting_generator_that_is_shipped_is_small_and_obeys():
+    """Con el mismo ruido, cada estilo da otra cosa, y los de un estilo no son todos iguales."""
+    assert shipped("models", "paintings_generator.safetensors").stat().st_size < 15_000_000
+    network, z = recipe.load_painting_generator(), torch.randn(40, 128)
+    assert not network.training and not any(p.requires_grad for p in network.parameters())
+    first, *others = (
+        recipe.paint(network, z, torch.full((40,), k)).float() for k in range(len(recipe.STYLES))
+    )
+    assert all((first - other).abs().mean() > 10 for other in others)
+    assert first.mean(dim=(2, 3)).std(dim=0).min() > 15
 
 
 def test_other_weights_are_refused_as_a_painting_generator(tmp_path):

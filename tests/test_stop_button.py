@@ -68,6 +68,7 @@ SAYS = {
     "04.2": ["{} pasos de 8"],
     "04.3": ["{} pasos de 8"],
     "05.1": ["{} iteraciones de 6"],
+    "05.2": ["{} pasos de 7"],
     "06.1": [
         "Parado en «da vueltas», semilla 0: esa corrida cuenta sin acabar.",
         "Parado con 20 imágenes: lo que falte no se entrena.",
