@@ -19,7 +19,9 @@ from mejor_04 import FaceTraining, Settings, face_critic, face_generator
 from pinturas_05 import toy_paintings
 from wikiart_05 import Paintings
 
-screening, long_run = (importlib.import_module(f"05_{name}") for name in ("criba", "larga"))
+screening, long_run, families = (
+    importlib.import_module(f"05_{name}") for name in ("criba", "larga", "familias")
+)
 
 SMALL = recipe.PaintingSettings(seen=96, batch=8, width=4, every=3)
 STYLED = replace(SMALL, classes=5, repeat=True)
@@ -300,3 +302,20 @@ def test_the_long_run_goes_by_moments_and_reads_the_styles(studies, monkeypatch)
     assert whole["momento"].tolist() == [0, 1, 2] and whole["imágenes"].tolist() == [0, 80, 160]
     assert whole["exactitud"].between(0, 1).all()
     pd.testing.assert_frame_equal(studies("otra").iloc[0:1], whole.iloc[0:1])
+
+
+def test_every_row_of_the_families_says_where_all_its_paintings_were_read(tmp_path, monkeypatch):
+    small = {"COUNT": 60, "APART": 20, "SEEN": 40, "READER_EPOCHS": 1}
+    for name, value in small.items():
+        monkeypatch.setattr(families, name, value)
+    settings = partial(recipe.PaintingSettings, batch=8, width=4)
+    monkeypatch.setattr(families, "PaintingSettings", settings)
+    monkeypatch.setenv("GANCOOK_RESULTS", str(tmp_path))
+    families.matrices.cache_clear()
+    try:
+        rows = [families.measure(c, f) for c in families.matrices() for f in families.FAMILIES]
+    finally:
+        families.matrices.cache_clear()
+    assert len(rows) == 10 and all(set(row) == set(families.FAMILIES) for row in rows)
+    apart = rows[: len(families.FAMILIES)]  # hay alguno de cada familia
+    assert all(abs(sum(row.values()) - 1) < 1e-3 for row in apart)
