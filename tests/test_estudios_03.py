@@ -183,7 +183,7 @@ def test_equal_minutes_are_steps_divided_by_the_cost(small, tmp_path):
 def test_the_cost_is_measured_on_the_variants(monkeypatch, small):
     monkeypatch.setattr(costs, "STEPS", 1)
     monkeypatch.setattr(costs, "ROUNDS", 1)
-    monkeypatch.setattr(screening, "VARIANTS", {"hoy": SMALL, "otra": replace(SMALL, batch=8)})
+    monkeypatch.setattr(costs, "RECIPES", {"hoy": SMALL, "otra": replace(SMALL, batch=8)})
     assert costs.clock("otra")() > 0
     seconds = {"hoy": 2.0, "otra": 6.0}
     monkeypatch.setattr(costs, "clock", lambda name: lambda: seconds[name])
@@ -234,12 +234,12 @@ def test_a_confirmation_killed_while_measuring_ends_like_a_whole_one(small, monk
         return [pd.read_csv(folder / n).drop(columns="segundos de CPU") for n in names]
 
     whole = tables(tmp_path / "entera")
-    assert whole[1]["paso"].tolist() == [4, 4, 8, 8]
+    assert whole[1][["paso", "ema"]].values.tolist() == [[4, 0.9], [8, 0.9]]
     monkeypatch.setenv("GANCOOK_RESULTS", str(tmp_path / "otros"))
     original, calls = medida_03.fcd, iter(range(9))
 
     def killed(network):
-        if next(calls) == 3:
+        if next(calls) == 1:
             raise SystemExit
         return original(network)
 

@@ -54,6 +54,10 @@ def test_cutting_the_useless_gradient_gives_the_same_bits():
             assert torch.equal(ours.state_dict()[name], value), name
 
 
+def total_weight(network):
+    return sum(value.double().sum().item() for value in network.state_dict().values())
+
+
 @pytest.fixture
 def small(monkeypatch, tmp_path):
     """Tres épocas de tres lotes, una semilla; devuelve la orden."""
@@ -61,6 +65,8 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "fashion_mnist", lambda: type("data", (), {"images": images}))
     for name, value in {"EPOCHS": 3, "SEEDS": range(1), "COUNT": 70}.items():
         monkeypatch.setattr(study, name, value)
+    total = dict.fromkeys(study.QUALITY, 0.0)
+    monkeypatch.setattr(study, "quality", lambda network: total | {"FCD": total_weight(network)})
     study.reference.cache_clear()
 
     def command(folder):
@@ -78,6 +84,10 @@ def test_a_study_killed_between_two_epochs_ends_like_a_whole_one(small, monkeypa
     assert len(whole) == 3 and (whole["estado"] == "completa").all()
     assert whole[list(study.SHARES)].sum(axis=1).tolist() == pytest.approx([1] * 3, abs=1e-3)
     assert (tmp_path / "entero/03_publicada_0.png").exists()
+    training = study.Training(0, study.fashion_mnist().images)  # sus copias son las de «entero»
+    training.copies.load(step=9)
+    final = pd.read_csv(tmp_path / "entero/03_publicada_final.csv")
+    assert final["FCD"].tolist() == pytest.approx([total_weight(training.G)])
 
     original = study.sample
 

@@ -1,9 +1,9 @@
 """La receta de hoy y las dos mejores de la criba: python notebooks/estudios/03_confirmacion.py
 
 Protocolo, escrito antes de mirar ningún resultado: las tres recetas duran 13,4 minutos, como los
-cuenta 03_criba.py, con las semillas 4 a 6, que no han visto ni la criba ni el cuaderno 06.5. Una
-variante gana si, con su mejor media móvil, la diferencia de FCD con la de hoy supera dos veces el
-error típico de esa diferencia. Si no gana ninguna, se queda la de hoy.
+cuenta 03_criba.py, con las semillas 4 a 6, que no han visto ni la criba ni el cuaderno 06.5. Cada
+una lleva la media móvil de su receta. Una variante gana si la diferencia de FCD con la de hoy
+supera dos veces el error típico de esa diferencia. Si no gana ninguna, se queda la de hoy.
 
 Escribe 03_confirmacion.csv, una fila por media móvil al acabar, y 03_confirmacion_curva.csv, con la
 FCD de un sorteo de 10 000 muestras en diez momentos. Se puede matar en cualquier momento: sigue
@@ -13,6 +13,7 @@ por la última copia. Son nueve entrenamientos de unos quince minutos de un núc
 
 import importlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -32,8 +33,9 @@ def confirm(folder: Path, variante: str, semilla: int) -> None:
     """La curva y las filas finales de un entrenamiento."""
     label = {"variante": variante, "semilla": semilla}
     name = re.sub(r"\W+", "_", f"{variante} {semilla}")
+    recipe = screening.VARIANTS[variante]
     training = Training(
-        screening.VARIANTS[variante],
+        replace(recipe, emas=recipe.emas[:1]),  # las demás medias móviles solo eran de la criba
         screening.steps(variante, screening.WHOLE),
         semilla,
         fashion_mnist().images,

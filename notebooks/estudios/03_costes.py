@@ -1,13 +1,15 @@
-"""Lo que cuesta un paso de cada variante de la criba: python notebooks/estudios/03_costes.py
+"""Lo que cuesta un paso de cada receta del 03.3: python notebooks/estudios/03_costes.py
 
-Cada variante se alterna con la receta de hoy en el mismo proceso y se apunta la mediana de los
-cocientes de tiempo por paso, con el menor y el mayor. Los núcleos han de estar libres, así que no
-se reparte entre procesos. Escribe 03_costes.csv, se reanuda y tarda unos diez minutos.
+Las variantes de la criba y las de 03_piezas.py se alternan, una a una, con la receta de hoy en el
+mismo proceso, todas con una media móvil. Se apunta la mediana de los cocientes de tiempo por paso,
+con el menor y el mayor. Los núcleos han de estar libres, así que no se reparte entre procesos.
+Escribe 03_costes.csv, se reanuda y tarda unos diez minutos.
 """
 
 import importlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -15,7 +17,8 @@ from gancook.data.sets import fashion_mnist
 from gancook.measure.studies import alternated_cost, study_command
 from receta_03 import Training
 
-screening = importlib.import_module("03_criba")
+screening, pieces = (importlib.import_module(f"03_{name}") for name in ("criba", "piezas"))
+RECIPES = pieces.PIECES | screening.VARIANTS
 ROUNDS, STEPS = 7, 16  # en 16 pasos caben siempre las mismas penalizaciones
 
 
@@ -26,7 +29,7 @@ def run(variante: str) -> dict[str, float]:
 
 def clock(variante: str) -> Callable[[], float]:
     """Función que da ``STEPS`` pasos y devuelve los segundos que han tardado."""
-    recipe = screening.VARIANTS[variante]
+    recipe = replace(RECIPES[variante], emas=(0.999,))
     training = Training(recipe, 10**6, 0, fashion_mnist().images[:1000])
     training.batches.last = 1
     (real,) = training.batches.epoch(0)
@@ -43,5 +46,5 @@ def clock(variante: str) -> Callable[[], float]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    names = [{"variante": name} for name in screening.VARIANTS]
+    names = [{"variante": name} for name in RECIPES]
     study_command("03_costes.csv", names, run, ("coste", "mínimo", "máximo"), __doc__)

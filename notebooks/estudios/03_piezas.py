@@ -2,19 +2,18 @@
 
 Protocolo, escrito antes de mirar ningún resultado:
 
-- Cada fila cambia una pieza de la receta del cuaderno 03, §8 (receta_03.py), por lo que llevaba la
+- Cada fila cambia una pieza de la receta que ganó en 03_confirmacion.csv por lo que llevaba la
   receta publicada: la pérdida, la penalización, la BN de D, su activación, la tasa, las betas, los
-  lotes, la media móvil, la bajada de la tasa y la convolución de más. La BN de D se prueba con la
-  penalización y sin ella, porque en la receta final la una ocupó el lugar de la otra.
-- Todas ven las 60 000 imágenes tres veces, con las semillas 0 a 2, y la tasa empieza a bajar a
-  mitad. Con lotes de 32 hay el doble de pasos: la tasa se divide por √2, como pide Adam (Malladi
-  et al., 2022), y la media móvil recuerda las mismas imágenes (0,9995).
+  lotes, la media móvil, la bajada de la tasa (y de γ, si baja con ella) y la convolución de más.
+- Todas ven las 60 000 imágenes tres veces, con las semillas 0 a 2. Con lotes de 32 hay el doble de
+  pasos: la tasa se divide por √2, como pide Adam (Malladi et al., 2022), y la media móvil recuerda
+  las mismas imágenes.
 - «ganadora de la escalera» es el mejor peldaño de 03_escalera.csv con el mismo presupuesto.
 - Medida: FCD de cinco sorteos de 10 000 muestras (media y desviación) y las demás de medida_03.py.
   Una pieza se nota si su diferencia de medias con la receta supera la dispersión entre semillas.
 
 Escribe 03_piezas.csv, una fila por media móvil medida (la de 0 es G). Si se mata, se pierde el
-entrenamiento a medias. Son 36, de cuatro o cinco minutos de un núcleo; con ``--shard i/n`` se hace
+entrenamiento a medias. Son 33, de cuatro o cinco minutos de un núcleo; con ``--shard i/n`` se hace
 una parte.
 """
 
@@ -29,23 +28,27 @@ from gancook.data.sets import fashion_mnist
 from gancook.data.shipped import measured
 from gancook.measure.studies import announced_stop, run_study, study_options
 from medida_03 import QUALITY, SECONDS, finish, quality
-from receta_03 import Recipe, Training
+from receta_03 import Training
 
-ladder = importlib.import_module("03_escalera")
+ladder, screening, long_run = (
+    importlib.import_module(f"03_{name}") for name in ("escalera", "criba", "larga")
+)
 SEEDS, EPOCHS = range(3), 3
 WINNER = "ganadora de la escalera"
-FINAL = Recipe()
+CHOSEN = screening.VARIANTS[long_run.CHOSEN]
+FINAL = replace(CHOSEN, emas=CHOSEN.emas[:1])
 PIECES = {
-    "receta final": replace(FINAL, emas=(0.999, 0.0)),
+    "receta final": replace(FINAL, emas=(*FINAL.emas, 0.0)),
     "sin pérdida relativista": replace(FINAL, loss="no saturante"),
     "sin penalización": replace(FINAL, gamma=0.0),
     "BN en D": replace(FINAL, norm=True),
-    "BN en D, sin penalización": replace(FINAL, norm=True, gamma=0.0),
     "ReLU en D": replace(FINAL, slope=0.0),
     "tasa de 3·10⁻⁴": replace(FINAL, lr=3e-4),
     "betas (0,9; 0,999)": replace(FINAL, betas=(0.9, 0.999)),
-    "lotes de 32": replace(FINAL, batch=32, lr=1e-3 / 2**0.5, emas=(0.9995,)),
-    "sin bajar la tasa": replace(FINAL, decay=0.0),
+    "lotes de 32": replace(
+        FINAL, batch=32, lr=FINAL.lr / 2**0.5, emas=(round(FINAL.emas[0] ** 0.5, 4),)
+    ),
+    "sin bajar la tasa": replace(FINAL, decay=0.0, cosine=False),
     "sin convolución de más": replace(FINAL, network="sin 3×3"),
 }
 
