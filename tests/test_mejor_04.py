@@ -101,6 +101,37 @@ def test_the_rate_is_whole_half_the_way_and_ends_near_zero(tmp_path):
     assert training._rate(9) == pytest.approx(0.51) and training._rate(12) == pytest.approx(0.01)
 
 
+def test_a_second_round_starts_where_the_first_ended_with_the_whole_rate(tmp_path):
+    images, again = toy_faces(24).images, replace(SMALL, seed=1)
+    first = recipe.FaceTraining(images, SMALL, tmp_path / "primera")
+    first.run()
+    more = recipe.FaceTraining(images, again, tmp_path / "segunda")
+    recipe.follow(more, first)
+    for name in ("D", "G", "ema"):
+        for mine, theirs in zip(states(more, name), states(first, name), strict=True):
+            assert torch.equal(mine, theirs), name
+    for mine, theirs in zip(optimizers(more), optimizers(first), strict=True):
+        assert mine.param_groups[0]["lr"] == SMALL.lr > 10 * theirs.param_groups[0]["lr"]
+        moments = mine.state.values(), theirs.state.values()
+        assert all(
+            torch.equal(a["exp_avg_sq"], b["exp_avg_sq"]) for a, b in zip(*moments, strict=True)
+        )
+    more.run()
+    anew = recipe.FaceTraining(images, again, tmp_path / "segunda")
+    recipe.follow(anew, first)  # ya tiene copias: se queda con lo suyo
+    assert anew.history.step == more.history.step
+    for mine, theirs in zip(states(anew, "G"), states(more, "G"), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def states(training, name):
+    return getattr(training, name).state_dict().values()
+
+
+def optimizers(training):
+    return training.step.d_optimizer, training.step.g_optimizer
+
+
 def test_only_the_augmented_training_has_augmentation(tmp_path):
     for augment in (True, False):
         settings = replace(SMALL, augment=augment)

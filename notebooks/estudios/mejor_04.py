@@ -196,6 +196,25 @@ class FaceTraining:
             schedule.step()
 
 
+def follow(training: FaceTraining, first: FaceTraining) -> None:
+    """Hace que ``training`` siga de donde acabó ``first``, con la tasa otra vez entera.
+
+    Le da sus redes, su media móvil y los momentos de Adam, salvo si tiene ya alguna copia propia.
+
+    Se construye en el cuaderno 04.2, §3.2.
+    """
+    training.history = training.copies.load()
+    if training.history.step:
+        return
+    for name in ("D", "G", "ema"):
+        getattr(training, name).load_state_dict(getattr(first, name).state_dict())
+    for name in ("d_optimizer", "g_optimizer"):
+        optimizer = getattr(training.step, name)
+        optimizer.load_state_dict(getattr(first.step, name).state_dict())
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"]
+
+
 @torch.no_grad()
 def advantage(D: nn.Module, seen: Tensor, held_out: Tensor) -> float:
     """Cuánto más da D a las caras vistas que a las apartadas, en desviaciones de estas.
