@@ -65,7 +65,7 @@ SAYS = {
         "{} de 6 pasos,",
     ],
     "04.1": ["{} pasos de 4", "{} iteraciones de 5000"],
-    "04.2": ["{} pasos de 8"],
+    "04.2": ["tanda 1: {} pasos de 8"],
     "04.3": ["{} pasos de 8"],
     "05.1": ["{} iteraciones de 6"],
     "05.2": ["{} pasos de 7"],
