@@ -2,8 +2,8 @@
 
 Protocolo, escrito antes de mirar ningún resultado:
 
-- La receta de hoy es la del cuaderno 03, §8. Cada variante le cambia una sola cosa, y a los lotes
-  menores les acompañan su tasa y su media móvil, como en 03_piezas.py. A las redes residuales les
+- La receta de hoy es la del cuaderno 03.3, §2. Cada variante le cambia una sola cosa, y a los lotes
+  menores les acompañan su tasa y su media móvil, como en 03_piezas.py. A la red residual le
   acompaña una tasa menor: sin normalización, en una prueba de 60 pasos a 10⁻³ G se quedó en negro.
   «perezosa» es una receta entera, la que con una y dos épocas quedó por debajo de la de hoy en el
   cuaderno 06.5, §8.1: betas (0; 0,99), tasa y γ que bajan como medio coseno y media móvil de 0,998.
@@ -49,7 +49,6 @@ VARIANTS = {
     "bajada desde el 70 %": replace(FINAL, decay=0.3),
     "β₁ = 0": replace(FINAL, betas=(0.0, 0.99)),
     "residual": replace(FINAL, network="residual", lr=3e-4),
-    "residual, tasa de 10⁻⁴": replace(FINAL, network="residual", lr=1e-4),
     "desviación del lote": replace(FINAL, spread=True),
     "perezosa": replace(FINAL, betas=(0.0, 0.99), cosine=True, emas=(0.998,)),
 }

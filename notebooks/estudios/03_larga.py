@@ -30,7 +30,7 @@ from redes_03 import generator
 screening = importlib.import_module("03_criba")
 CHOSEN = screening.TODAY  # la que gane en 03_confirmacion.csv
 RECIPE = replace(screening.VARIANTS[CHOSEN], emas=(0.999, 0.9995, 0.9999))
-EPOCHS, POINTS = 200, 50
+EPOCHS, POINTS = 100, 25  # dos horas y media de un núcleo
 
 
 def train(table: Path) -> tuple[Training, float]:
