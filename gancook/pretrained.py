@@ -13,7 +13,7 @@ def dcgan_generator() -> nn.Sequential:
     """Generador convolucional de 919 681 parámetros: z (B, 100) → (B, 1, 28, 28) en [−1, 1].
 
     Fuente: Radford, Metz y Chintala (2016), con una convolución más a 7×7. Se construye en el
-    cuaderno 03, §8.
+    cuaderno 03.3, §2.3.
     """
     return nn.Sequential(
         nn.Linear(100, 6272, bias=False),
@@ -46,10 +46,10 @@ def load_generator(
         FileNotFoundError: si el archivo no está.
         ValueError: si no es un archivo de este generador.
 
-    Se entrena en el cuaderno 03, §8; su ficha está en ``data/models/README.md``.
+    Se entrena en el cuaderno 03.3, §2.4; su ficha está en ``data/models/README.md``.
     """
     included = shipped("models", "fashion_mnist_generator.safetensors")
-    how = "con safetensors.torch.save_file(red.state_dict(), ruta), como en el cuaderno 03, §10"
+    how = "con safetensors.torch.save_file(red.state_dict(), ruta), como en el cuaderno 03.3, §6"
     return load_frozen(dcgan_generator, included if path is None else Path(path), device, how)
 
 

@@ -100,7 +100,7 @@ def test_the_cell_then_looks_for_a_wheel_beside_the_notebook(run):
         "git@github.com:ana-1/mis.gan.git",
         "https://github.com/ana-1/mis.gan?tab=readme-ov-file#empezar",
         "https://github.com/ana-1/mis.gan/blob/main/notebooks/02_gan_mlp_fashion_mnist.ipynb",
-        "https://colab.research.google.com/github/ana-1/mis.gan/blob/main/notebooks/03_dcgan.ipynb",
+        "https://colab.research.google.com/github/ana-1/mis.gan/blob/main/notebooks/03_3_receta_final.ipynb",
     ],
 )
 def test_the_cell_accepts_what_people_paste(run, pasted):

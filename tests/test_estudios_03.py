@@ -1,4 +1,4 @@
-"""Los estudios del cuaderno 03: la escalera, lo que se mide, y las tablas que se reanudan."""
+"""Los estudios del 03.2 y el 03.3: la escalera, lo que se mide, y las tablas que se reanudan."""
 
 import importlib
 import statistics

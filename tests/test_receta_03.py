@@ -1,4 +1,4 @@
-"""La receta del cuaderno 03: la de su §8 al bit, cada decisión contra su fórmula, y se reanuda."""
+"""La receta del 03.3: la de su §2 al bit, cada decisión contra su fórmula, y se reanuda."""
 
 import importlib
 from dataclasses import replace
@@ -61,7 +61,7 @@ def notebook_networks():
 
 
 def notebook_training(epochs, seed):
-    """El §8 del cuaderno, en línea recta: G, D y la media móvil."""
+    """El §2 del cuaderno 03.3, en línea recta: G, D y la media móvil."""
     seed_everything(seed)
     G, D = (MixedPrecision(n.apply(init_weights), "cpu") for n in notebook_networks())
     d_optimizer, g_optimizer = optimizers = [

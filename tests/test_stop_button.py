@@ -59,11 +59,8 @@ SAYS = {
         "{} iteraciones; 0 rejillas guardadas",
         "Parado con z de 2, tras {} iteraciones; los que faltan no se entrenan.",
     ],
-    "03": [
-        "épocas completas: 0",
-        "Parado en «publicada»: la tabla y la figura son de los peldaños acabados.",
-        "{} de 6 pasos,",
-    ],
+    "03.2": ["épocas completas: 0", "{} de 6 pasos; FCD ahora"],
+    "03.3": ["{} de 6 pasos,"],
     "04.1": ["{} pasos de 4", "{} iteraciones de 5000"],
     "04.2": ["tanda 1: {} pasos de 8"],
     "04.3": ["{} pasos de 8"],
@@ -84,7 +81,7 @@ SAYS = {
         "Parado con «GAN sola»: lo que falte no se entrena.",
     ],
     "06.6": ["Parado: la ficha se hace con lo que haya aprendido."],
-    "07": ["S2: {} pasos de 124"],
+    "07.2": ["S2: {} pasos de 124"],
 }
 
 

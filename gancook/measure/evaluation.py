@@ -88,7 +88,7 @@ def evaluate(
         ``Fréchet``; un extractor sin logits no da ``IS`` ni ``clases``. ``± KID`` es la desviación
         entre los subconjuntos de la KID, en su misma unidad.
 
-    Se construye en el cuaderno 07, §9.
+    Se construye en el cuaderno 07.2, §1.
     """
     images = generator
     if not isinstance(generator, Tensor):

@@ -1,4 +1,4 @@
-"""Extractores de características: la red con la que miran las métricas (cuaderno 07, §2).
+"""Extractores de características: la red con la que miran las métricas (cuaderno 07.1, §2).
 
 Todos reciben bytes y normalizan dentro, para que nadie mida dos conjuntos con dos
 preprocesados. Su atributo ``num_features`` es el que pide torchmetrics; ``distance``, que puede

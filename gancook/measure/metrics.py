@@ -3,8 +3,8 @@
 Las métricas trabajan sobre características (N, d) ya extraídas (``gancook.measure.extractors``):
 cada imagen pasa una sola vez por la red. Fréchet, KID e IS son las de torchmetrics. Todo se calcula
 en float64, porque en float32 las distancias entre puntos alejados del origen pierden las cifras; y
-tras ``.cpu()``, porque hay dispositivos (MPS) que no lo tienen. Todas se construyen y se calibran
-en el cuaderno 07.
+tras ``.cpu()``, porque hay dispositivos (MPS) que no lo tienen. Todas se construyen en
+el cuaderno 07.1 y se calibran en el 07.2.
 """
 
 import math
@@ -27,7 +27,7 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
         real, fake: características (N, d) y (M, d), con N, M > d para que las covarianzas tengan
             rango completo; si no, ``ValueError``.
 
-    Fuente: Heusel et al. (2017). Cuaderno 07, §4.
+    Fuente: Heusel et al. (2017). Cuaderno 07.1, §4.
     """
     check_features(real, fake, minimum=real.shape[-1] + 1)
     metric = FrechetInceptionDistance(feature=_given(real.shape[1]))
@@ -47,7 +47,7 @@ def kernel_distance(
 
     Con N y M próximos a ``subset_size`` los subconjuntos se parecen y la desviación sale pequeña.
 
-    Fuente: Bińkowski et al. (2018). Cuaderno 07, §5.
+    Fuente: Bińkowski et al. (2018). Cuaderno 07.1, §5.
     """
     check_at_least(2, subset_size=subset_size)
     check_at_least(1, subsets=subsets)
@@ -70,7 +70,7 @@ def inception_score(logits: Tensor, splits: int = 10) -> float:
         logits: (N, clases), antes de la softmax; con probabilidades o valores sin escala de
             logits el resultado no significa nada.
 
-    Fuente: Salimans et al. (2016). Cuaderno 07, §3.
+    Fuente: Salimans et al. (2016). Cuaderno 07.1, §3.
     """
     check_at_least(1, splits=splits)
     check_features(logits, minimum=2 * splits)
@@ -86,7 +86,7 @@ def inception_score(logits: Tensor, splits: int = 10) -> float:
 def kth_distance(x: Tensor, y: Tensor, k: int = 1) -> Tensor:
     """Distancia euclídea de cada fila de x (N, d) a su k-ésima fila más próxima de y: (N,).
 
-    Se construye en el cuaderno 07, §6.
+    Se construye en el cuaderno 07.1, §6.
     """
     check_at_least(1, k=k)
     check_features(y, x, minimum=1)
@@ -111,7 +111,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> tuple[float, flo
         real, fake: características (N, d) y (N, d); con el mismo N, que fija el radio.
         k: vecino que fija el radio de cada bola, al menos 1.
 
-    Fuente: Kynkäänniemi et al. (2019). Se construye en el cuaderno 07, §6.
+    Fuente: Kynkäänniemi et al. (2019). Se construye en el cuaderno 07.1, §6.
     """
     check_at_least(1, k=k)
     check_features(real, fake, minimum=k + 2)
@@ -136,7 +136,7 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> tuple[float, flo
     Returns:
         Densidad, 1 de media con distribuciones iguales (puede pasar de 1), y cobertura, hasta 1.
 
-    Fuente: Naeem et al. (2020). Cuaderno 07, §6.
+    Fuente: Naeem et al. (2020). Cuaderno 07.1, §6.
     """
     check_at_least(1, k=k)
     check_features(real, fake, minimum=k + 2)
@@ -154,7 +154,7 @@ def effective_classes(logits: Tensor) -> float:
     """exp(H) de las clases que ve el clasificador: 1 si es siempre la misma, K si se reparten.
 
     Args:
-        logits: (N, K). Cuaderno 07, §7.
+        logits: (N, K). Cuaderno 07.1, §7.
     """
     check_features(logits, minimum=2)
     share = logits.argmax(dim=1).bincount(minlength=logits.shape[1]).cpu().double() / len(logits)
@@ -174,7 +174,7 @@ def memorization(fake: Tensor, train: Tensor, held_out: Tensor, quantile: float 
     Returns:
         0 si se copia; 1 si está tan lejos del entrenamiento como lo real; más, si más lejos.
 
-    Se construye en el cuaderno 07, §7.
+    Se construye en el cuaderno 07.1, §7.
     """
     check_tensor(held_out)
     return (kth_distance(fake, train).quantile(quantile) / held_out.quantile(quantile)).item()
@@ -192,7 +192,7 @@ def authenticity(fake: Tensor, train: Tensor) -> float:
     Returns:
         Entre 0 (copia exacta) y 1. Lo real no visto no da 1: es la cifra con la que se compara.
 
-    Fuente: Alaa et al. (2022). Se construye en el cuaderno 07, §7.
+    Fuente: Alaa et al. (2022). Se construye en el cuaderno 07.1, §7.
     """
     distance, index = nearest(fake, train)
     spacing = kth_distance(train[index], train, 2)  # la primera es ella misma
@@ -205,7 +205,7 @@ def repetition(real: Tensor, fake: Tensor, quantile: float = 0.01) -> float:
     Args:
         real, fake: características (N, d), con el mismo N.
 
-    Se construye en el cuaderno 07, §7.
+    Se construye en el cuaderno 07.1, §7.
     """
     check_features(real, fake, minimum=2)
     threshold = kth_distance(real, real, 2).quantile(quantile)
@@ -224,7 +224,7 @@ def mixture_report(
             PacGAN; con ``False``, todas, cada una en su modo más próximo. Si no hay ninguna que
             contar, la KL es ``nan``.
 
-    Fuentes: Srivastava et al. (2017, VEEGAN) y Lin et al. (2018, PacGAN). Cuaderno 07, §8.
+    Fuentes: Srivastava et al. (2017, VEEGAN) y Lin et al. (2018, PacGAN). Cuaderno 07.1, §8.
     """
     check_features(samples, mixture.centers, minimum=1)
     distance, mode = nearest(samples, mixture.centers)

@@ -50,7 +50,7 @@ class Checkpoints:
             escribiendo otro proceso: no se pisan.
         FloatingPointError: si hay NaN o infinitos en lo que se iba a guardar.
 
-    Se usa por primera vez en el cuaderno 03, §7.
+    Se usa por primera vez en el cuaderno 03.3, §1.3.
     """
 
     goes_last = True  # los demás ganchos también cambian cosas, y la copia ha de llevarlas

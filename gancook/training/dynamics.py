@@ -15,7 +15,7 @@ def average(G: nn.Module, decay: float) -> AveragedModel:
     Se actualiza con ``update_parameters(G)`` tras cada paso. La memoria empieza corta y crece hasta
     ``decay``, para no arrastrar los pesos iniciales.
 
-    Fuentes: Yazıcı et al. (2019); Karras et al. (2018). Se construye en el cuaderno 03, §5.
+    Fuentes: Yazıcı et al. (2019); Karras et al. (2018). Se construye en el cuaderno 03.3, §1.2.
     """
 
     def mix(averaged, current, count):

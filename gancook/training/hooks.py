@@ -55,7 +55,7 @@ class Best:
     Attributes:
         curve: paso → medida, también las que no son un número finito.
 
-    Se usa por primera vez en el cuaderno 03, §5.
+    Se usa por primera vez en el cuaderno 03.3, §2.4.
     """
 
     def __init__(self, network: nn.Module, measure: Callable[[nn.Module], float], every: int):

@@ -10,7 +10,7 @@ def init_weights(module: nn.Module) -> None:
     Va antes de ``spectral_norm`` y demás parametrizaciones: después, ``weight`` es un cálculo y
     cambiarlo no tendría efecto.
 
-    Fuente: Radford, Metz y Chintala (2016), §3.
+    Fuente: Radford, Metz y Chintala (2016), §3. Se construye en el cuaderno 03.2, §5.1.
     """
     if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
         nn.init.normal_(module.weight, 0.0, 0.02)

@@ -57,7 +57,7 @@ def relativistic_loss(better: Tensor, worse: Tensor) -> Tensor:
     Args:
         better, worse: logits de la misma forma; el primero debería ser el mayor.
 
-    Fuente: Jolicoeur-Martineau (2019). Se construye en el cuaderno 03, §8.
+    Fuente: Jolicoeur-Martineau (2019). Se construye en el cuaderno 03.3, §2.1.
     """
     return softplus(worse - better).mean()
 

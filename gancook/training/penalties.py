@@ -14,7 +14,7 @@ def gradient_penalty(D: nn.Module, x: Tensor) -> Tensor:
     Returns:
         Escalar derivable respecto de los pesos de D.
 
-    Fuente: Mescheder, Geiger y Nowozin (2018). Se construye en el cuaderno 03, §8.
+    Fuente: Mescheder, Geiger y Nowozin (2018). Se construye en el cuaderno 03.3, §2.2.
     """
     x = x.detach().requires_grad_()
     (gradient,) = torch.autograd.grad(D(x).sum(), x, create_graph=True)

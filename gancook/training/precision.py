@@ -25,7 +25,7 @@ class MixedPrecision(nn.Module):
         device: dónde vivirá.
         enabled: sin él, lo que diga :func:`has_bf16`.
 
-    Fuente: Micikevicius et al. (2018). Se usa por primera vez en el cuaderno 03, §5.
+    Fuente: Micikevicius et al. (2018). Se usa por primera vez en el cuaderno 03.3, §1.2.
     """
 
     def __init__(

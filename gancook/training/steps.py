@@ -74,7 +74,7 @@ def update(optimizer: Optimizer, loss: Tensor) -> None:
     En el paso de G, el gradiente atraviesa D sin gastar en el de los pesos de D. Los parámetros
     congelados (``requires_grad=False``) se quedan como están.
 
-    Se construye en el cuaderno 03, §7.
+    Se construye en el cuaderno 03.3, §1.1.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     optimizer.zero_grad()
@@ -99,7 +99,7 @@ class AdversarialStep:
         z_size: números por vector de ruido.
         count: iteraciones dadas, para lo que solo se hace de vez en cuando.
 
-    Se construye en el cuaderno 03, §7.
+    Se construye en el cuaderno 03.3, §1.1.
     """
 
     D: nn.Module

@@ -1,4 +1,4 @@
-"""La escalera del cuaderno 03, un consejo cada vez: python notebooks/estudios/03_escalera.py
+"""La escalera del cuaderno 03.2, un consejo cada vez: python notebooks/estudios/03_escalera.py
 
 Protocolo, escrito antes de mirar ningún resultado:
 

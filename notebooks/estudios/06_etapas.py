@@ -21,7 +21,7 @@ Protocolo, escrito antes de mirar ningún resultado:
   etapas no hay otra fila: allí un lote de prendas cuesta 1,11 de lo que cuesta uno de siluetas.
 - «datos reales»: las 10 000 imágenes de prueba, sin entrenar nada. «reales sin restos»: las mismas
   con el fondo borrado como en el §3. Las dos etapas aprenden de prendas así.
-- Medida: FCD con 10 000 muestras, y exhaustividad y cobertura con 3000, como en el cuaderno 07. De
+- Medida: FCD con 10 000 muestras, y exhaustividad y cobertura con 3000 (cuaderno 07.1). De
   las imágenes de 32×32 se mide el centro, de 28×28: lo demás es el borde que se añadió.
 - Corridas: semillas 0 a 2.
 

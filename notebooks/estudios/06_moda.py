@@ -3,18 +3,18 @@
 Protocolo, escrito antes de mirar ningún resultado, salvo los dos últimos puntos:
 
 - Datos: las 60 000 imágenes de entrenamiento, en [−1, 1].
-- Redes y pasos: los del cuaderno 03, §8 (D no lleva BN), con pesos N(0, 0,02), ruido de 100
+- Redes y pasos: los del cuaderno 03.3, §2 (D no lleva BN), con pesos N(0, 0,02), ruido de 100
   números, lotes de 64 y Adam con betas (0,5, 0,999), salvo si la técnica dice otra cosa. Las redes
   calculan en bf16 donde el equipo sabe. Una corrida es una época: todas ven cada imagen una vez, y
   las que dan cinco pasos de D por cada uno de G dan la quinta parte de los de G.
 - Técnicas: las de IMAGES, al menos una de cada familia.
-- Medida: FCD con 10 000 muestras, y exhaustividad y cobertura con 3000, como en el cuaderno 07. Se
+- Medida: FCD con 10 000 muestras, y exhaustividad y cobertura con 3000 (cuaderno 07.1). Se
   apunta también la FRD, que no usa el clasificador: la regularización perceptual entrena contra él
   y su FCD no se puede comparar con las demás.
 - Tasa de aprendizaje: la de menor FCD de RATES, por técnica, con la semilla 100 y un tercio de
   época. Una corrida que diverge pierde.
 - Corridas: con esa tasa, semillas 0 a 2 y la época entera.
-- A igual tiempo, añadido después de ver las filas de la receta y las de la del cuaderno 03: la
+- A igual tiempo, añadido después de ver las filas de la receta y las de la del cuaderno 03.3: la
   primera penaliza en cada paso y cuesta casi el doble que la del 03, que lo hace en uno de cada
   ocho. Se añade la receta con esa pereza, y las dos perezosas se miden también con dos épocas. Las
   semillas son las mismas; quien quiera confirmarlo necesita otras.
@@ -148,7 +148,7 @@ def assemble(technique: Technique, lr: float, steps: int) -> tuple[Callable, nn.
 
 
 def generator(technique: Technique) -> nn.Module:
-    """El del cuaderno 03, §8, con lo que cambie la técnica: z (B, 100) → (B, 1, 28, 28)."""
+    """El del cuaderno 03.3, §2, con lo que cambie la técnica: z (B, 100) → (B, 1, 28, 28)."""
     network = dcgan_generator()
     if technique.attention:
         network.insert(10, SelfAttention(64))  # tras la ReLU que está a 14×14
@@ -156,7 +156,7 @@ def generator(technique: Technique) -> nn.Module:
 
 
 def critic(technique: Technique) -> nn.Sequential:
-    """El del cuaderno 03, §8: imágenes (B, 1, 28, 28) → logits (B, 1), o (B/m, 1) por paquetes."""
+    """El del 03.3, §2: imágenes (B, 1, 28, 28) → logits (B, 1), o (B/m, 1) por paquetes."""
     body = [
         nn.Conv2d(technique.pack, 64, 4, 2, 1),
         nn.LeakyReLU(0.2),

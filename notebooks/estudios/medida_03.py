@@ -1,4 +1,4 @@
-"""Con qué se mide cada generador de los estudios del cuaderno 03, y en qué filas se apunta."""
+"""Con qué se mide cada generador de los estudios del 03.2 y el 03.3, y en qué filas se apunta."""
 
 import time
 from functools import cache

@@ -1,4 +1,4 @@
-"""La receta final del cuaderno 03, con lo que cambian sus variantes, y su entrenamiento."""
+"""La receta final del cuaderno 03.3, con lo que cambian sus variantes, y su entrenamiento."""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ Z_SIZE, COPY_EVERY = 100, 500
 
 @dataclass(frozen=True)
 class Recipe:
-    """Las decisiones de la receta; los valores por omisión son los del cuaderno 03, §8."""
+    """Las decisiones de la receta; los valores por omisión son los del cuaderno 03.3, §2."""
 
     network: str = "7×7"  # un nombre de redes_03
     loss: str = "relativista"  # un nombre de LOSSES

@@ -1,8 +1,8 @@
-"""Las redes que se comparan en el cuaderno 03: la de su §8 y otras de tamaño parecido.
+"""Las redes que se comparan en el cuaderno 03.3: la de su §2 y otras de tamaño parecido.
 
 Todas leen z (B, 100) y dan o reciben imágenes (B, 1, 28, 28). Se piden por su nombre:
 
-- ``7×7``: la del §8, con una convolución 3×3 a 7×7 en cada red.
+- ``7×7``: la del §2, con una convolución 3×3 a 7×7 en cada red.
 - ``sin 3×3``: la misma sin esa convolución.
 - ``28×28``: la convolución 3×3, a resolución completa: la última de G y la primera de D.
 - ``residual``: bloques residuales y ninguna normalización.

@@ -195,7 +195,7 @@ def prepare(technique: Technique, G: nn.Module, D: nn.Module) -> None:
 
 
 def half_flat(optimizer: Optimizer, steps: int) -> LambdaLR:
-    """La tasa de la receta del cuaderno 03: entera la primera mitad, y de ahí en línea recta."""
+    """La tasa de la receta del cuaderno 03.3: entera la primera mitad, y de ahí en línea recta."""
     return LambdaLR(optimizer, lambda done: min(1.0, 2.01 - 2 * done / steps))
 
 
