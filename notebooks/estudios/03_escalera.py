@@ -13,7 +13,7 @@ Protocolo, escrito antes de mirar ningún resultado:
 
 Escribe 03_escalera.csv y, con la semilla 0, diez muestras de cada peldaño en 03_escalera_NN.png,
 siempre del mismo ruido. Se puede matar en cualquier momento; con ``--shard i/n`` hace una parte.
-Son 36 corridas de alrededor de un minuto y medio de un núcleo.
+Son 36 corridas de alrededor de un minuto de un núcleo.
 """
 
 import importlib
