@@ -10,7 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
+from torchvision.utils import save_image
 
+import dibujo_03
 import medida_03
 import receta_03
 from gancook.data.sets import fashion_mnist
@@ -292,3 +294,20 @@ def test_the_long_run_keeps_the_average_with_the_lowest_last_distance(small, mon
     for name, value in saved.items():
         torch.testing.assert_close(value.float(), kept[name].float(), rtol=1e-3, atol=1e-6)
     assert saved["0.weight"].dtype == torch.float16
+
+
+@pytest.mark.parametrize("padding", [0, 2])
+def test_a_sheet_is_read_image_by_image(tmp_path, monkeypatch, capsys, padding):
+    monkeypatch.setattr(dibujo_03, "measured", lambda name: tmp_path / name)
+    images = fashion_mnist().images[:6]
+    save_image(images.float() / 255, tmp_path / "lámina.png", nrow=3, padding=padding)
+    assert torch.equal(dibujo_03.load_tiles("lámina.png", padding), images)
+    assert len(dibujo_03.load_tiles("otra.png", padding)) == 0
+    assert "otra.png" in capsys.readouterr().out
+
+
+def test_the_drawing_says_every_shape_and_every_layer_once():
+    layers = nn.Unflatten(1, (4, 7, 7)), nn.Conv2d(4, 4, 3, 1, 1), nn.ConvTranspose2d(4, 1, 4, 2, 1)
+    path = dibujo_03.flow(nn.Sequential(*layers), torch.zeros(2, 196))
+    assert [tuple(shape) for _, shape in path] == [(196,), (4, 7, 7), (1, 14, 14)]
+    assert [names for names, _ in path] == [[], ["Unflatten", "Conv2d"], ["ConvTranspose2d"]]
