@@ -7,7 +7,8 @@ Protocolo, escrito antes de mirar ningún resultado:
   acompaña una tasa menor: sin normalización, en una prueba de 60 pasos a 10⁻³ G se quedó en negro.
   «perezosa» es una receta entera, la que con una y dos épocas quedó por debajo de la de hoy en el
   cuaderno 06.5, §8.1: betas (0; 0,99), tasa y γ que bajan como medio coseno y media móvil de 0,998.
-- «perezosa, lotes de 32» se añadió al ver que las dos por separado eran, de momento, las mejores.
+- Las dos últimas se añadieron al ver que bajaban la FCD, por separado, β₁ = 0, los lotes de 32 y la
+  bajada desde el 70 %.
 - Todas duran lo mismo sin que ningún reloj intervenga: 13,4 minutos son los 9370 pasos (diez
   épocas) que da en ellos la receta de hoy, y a una variante cuyo paso cuesta c veces el suyo le
   tocan 9370/c. Los costes se miden antes, alternando, con 03_costes.py. Todo lo que baja con el
@@ -39,7 +40,7 @@ WHOLE, STEPS = 13.4, 9370  # minutos de la receta de hoy y los pasos que da en e
 SCREEN, SEED = 5, 3  # minutos de la criba y su semilla
 TODAY = "hoy"
 FINAL = Recipe()
-LAZY = replace(FINAL, betas=(0.0, 0.99), cosine=True, emas=(0.998,))
+SMALL = replace(FINAL, betas=(0.0, 0.99), batch=32, lr=1e-3 / 2**0.5, emas=(0.9995,))
 VARIANTS = {
     TODAY: replace(FINAL, emas=(0.999, 0.99, 0.995)),
     "3×3 a 28×28": replace(FINAL, network="28×28"),
@@ -51,8 +52,9 @@ VARIANTS = {
     "β₁ = 0": replace(FINAL, betas=(0.0, 0.99)),
     "residual": replace(FINAL, network="residual", lr=3e-4),
     "desviación del lote": replace(FINAL, spread=True),
-    "perezosa": LAZY,
-    "perezosa, lotes de 32": replace(LAZY, batch=32, lr=1e-3 / 2**0.5, emas=(0.999,)),
+    "perezosa": replace(FINAL, betas=(0.0, 0.99), cosine=True, emas=(0.998,)),
+    "β₁ = 0 y lotes de 32": SMALL,
+    "β₁ = 0, lotes de 32 y 70 %": replace(SMALL, decay=0.3),
 }
 PLAN = [(name, SCREEN) for name in VARIANTS] + [(TODAY, 2 * SCREEN), (TODAY, 4 * SCREEN)]
 
