@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from gancook.measure.metrics import frechet_distance
 from gancook.measure.toy_network import load_toy_network
 
 recipe = importlib.import_module("mejor_04")
-study = importlib.import_module("04_pocas_caras")
+study, screening = (importlib.import_module(f"04_{name}") for name in ("pocas_caras", "criba"))
 toy_faces = importlib.import_module("caras_04").toy_faces
 
 SMALL = recipe.Settings(seen=96, batch=8, width=4, every=3)
@@ -182,6 +182,28 @@ def test_a_study_killed_before_its_last_row_ends_like_a_whole_one(command, monke
         command("partido")
     monkeypatch.setattr(study, "advantage", original)
     pd.testing.assert_frame_equal(command("partido"), whole)
+
+
+def test_the_screening_changes_what_each_row_says_and_nothing_else():
+    start = asdict(recipe.Settings(study.SEEN))
+    changed = {
+        name: {key for key, value in asdict(settings).items() if value != start[key]}
+        for name, settings in screening.VARIANTS.items()
+    }
+    smaller = {"batch", "lr", "ema"}
+    assert list(changed.values()) == [{"betas"}, smaller, smaller | {"betas"}]
+
+
+def test_the_screening_measures_like_the_study_it_is_compared_with(command, monkeypatch):
+    whole = command("entero").query("aumento == 'no'")
+    monkeypatch.setattr(screening, "VARIANTS", {"igual": replace(SMALL, seen=140, augment=False)})
+    monkeypatch.setattr(screening, "UNITS", [(0, "igual")])
+    monkeypatch.setattr(screening, "FaceTraining", study.FaceTraining)
+    monkeypatch.setattr(study, "main", screening.main)
+    rows = command("criba")
+    assert rows["momento"].tolist() == [1, 2]
+    same = whole.columns.drop(["aumento"])
+    pd.testing.assert_frame_equal(rows[same], whole[same].reset_index(drop=True))
 
 
 def test_every_moment_is_measured_with_the_same_noise(command, monkeypatch):
