@@ -18,11 +18,10 @@ import receta_03
 from gancook.data.sets import fashion_mnist
 from receta_03 import Recipe
 
-ladder, pieces, screening, costs, confirmation, long_run, published = (
-    importlib.import_module(f"03_{name}")
-    for name in ("escalera", "piezas", "criba", "costes", "confirmacion", "larga", "publicada")
-)
-STUDIES = ladder, pieces, screening, costs, confirmation, long_run, medida_03
+NAMES = "escalera", "piezas", "criba", "segunda", "costes", "confirmacion", "larga", "publicada"
+MODULES = [importlib.import_module(f"03_{name}") for name in NAMES]
+ladder, pieces, screening, second, costs, confirmation, long_run, published = MODULES
+STUDIES = ladder, pieces, screening, second, costs, confirmation, long_run, medida_03
 SMALL = Recipe(batch=4)
 
 
@@ -221,6 +220,20 @@ def test_the_screening_measures_every_average_of_every_variant(small, monkeypatc
     assert rows[["variante", "ema"]].values.tolist() == [["hoy", 0.9], ["hoy", 0], ["otra", 0.999]]
     assert rows["pasos"].tolist() == [3, 3, 2]  # 8 pasos por 5/13,4, y lo mismo entre 1,5
     assert (rows["estado"] == "completa").all() and rows["FCD"].nunique() == 3
+
+
+def test_the_second_screening_changes_one_thing_and_lasts_the_same(small, monkeypatch, tmp_path):
+    start = vars(second.START)
+    for name, recipe in second.VARIANTS.items():
+        changed = [key for key, value in vars(recipe).items() if value != start[key]]
+        assert len(changed) == 1, name
+    variants = {"γ de 0,2": replace(SMALL, gamma=0.2), second.WIDER: replace(SMALL, slope=0.0)}
+    monkeypatch.setattr(second, "VARIANTS", variants)
+    monkeypatch.setattr(screening, "STEPS", 8)
+    write_costs(tmp_path, **{second.BASE: 1.0, second.WIDER: 1.5})
+    small(second, tmp_path / "03_segunda.csv")
+    rows = pd.read_csv(tmp_path / "03_segunda.csv")
+    assert rows["variante"].tolist() == list(variants) and rows["pasos"].tolist() == [3, 2]
 
 
 def test_a_confirmation_killed_while_measuring_ends_like_a_whole_one(small, monkeypatch, tmp_path):

@@ -1,9 +1,9 @@
 """Lo que cuesta un paso de cada receta del 03.3: python notebooks/estudios/03_costes.py
 
-Las variantes de la criba y las de 03_piezas.py se alternan, una a una, con la receta de hoy en el
-mismo proceso, todas con una media móvil. Se apunta la mediana de los cocientes de tiempo por paso,
-con el menor y el mayor. Los núcleos han de estar libres, así que no se reparte entre procesos.
-Escribe 03_costes.csv, se reanuda y tarda unos diez minutos.
+Las variantes de las dos cribas y las de 03_piezas.py se alternan, una a una, con la receta de hoy
+en el mismo proceso, todas con una media móvil. Se apunta la mediana de los cocientes de tiempo por
+paso, con el menor y el mayor. Los núcleos han de estar libres, así que no se reparte entre
+procesos. Escribe 03_costes.csv, se reanuda y tarda unos diez minutos.
 """
 
 import importlib
@@ -17,8 +17,10 @@ from gancook.data.sets import fashion_mnist
 from gancook.measure.studies import alternated_cost, study_command
 from receta_03 import Training
 
-screening, pieces = (importlib.import_module(f"03_{name}") for name in ("criba", "piezas"))
-RECIPES = pieces.PIECES | screening.VARIANTS
+screening, pieces, second = (
+    importlib.import_module(f"03_{name}") for name in ("criba", "piezas", "segunda")
+)
+RECIPES = pieces.PIECES | screening.VARIANTS | {second.WIDER: second.VARIANTS[second.WIDER]}
 ROUNDS, STEPS = 7, 16  # en 16 pasos caben siempre las mismas penalizaciones
 
 

@@ -5,6 +5,7 @@ Todas leen z (B, 100) y dan o reciben imágenes (B, 1, 28, 28). Se piden por su 
 - ``7×7``: la del §2, con una convolución 3×3 a 7×7 en cada red.
 - ``sin 3×3``: la misma sin esa convolución.
 - ``28×28``: la convolución 3×3, a resolución completa: la última de G y la primera de D.
+- ``14×14``: la del §2 con otra convolución 3×3, a 14×14.
 - ``residual``: bloques residuales y ninguna normalización.
 """
 
@@ -19,6 +20,7 @@ CONVOLUTIONS = {  # las de D: canales que salen, núcleo y zancada, siempre con 
     "7×7": [(64, 4, 2), (128, 4, 2), (128, 3, 1)],
     "sin 3×3": [(64, 4, 2), (128, 4, 2)],
     "28×28": [(32, 3, 1), (64, 4, 2), (128, 4, 2)],
+    "14×14": [(64, 4, 2), (64, 3, 1), (128, 4, 2), (128, 3, 1)],
 }
 
 
@@ -76,6 +78,9 @@ def generator(network: str) -> nn.Sequential:
         return whole
     if network == "sin 3×3":
         return nn.Sequential(*whole[:4], *whole[7:])
+    if network == "14×14":
+        more = nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()
+        return nn.Sequential(*whole[:10], *more, *whole[10:])
     return nn.Sequential(
         *whole[:4],
         *whole[7:10],
