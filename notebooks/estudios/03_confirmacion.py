@@ -4,7 +4,9 @@ Protocolo, escrito antes de mirar ningún resultado: las tres recetas duran 13,4
 cuenta 03_criba.py, con las semillas 4 a 6, que no han visto ni la criba ni el cuaderno 06.5. Cada
 una lleva la media móvil de su receta. Una variante gana si la diferencia de FCD con la de hoy
 supera dos veces el error típico de esa diferencia. Si no gana ninguna, se queda la de hoy. Si
-ganan las dos y entre ellas no se distinguen con la misma regla, la que cambia menos cosas.
+ganan las dos y entre ellas no se distinguen con la misma regla, la que cambia menos cosas; esto
+último se añadió con las filas de la de hoy a la vista y ninguna de las otras. En la tabla faltan
+dos corridas: «β₁ = 0, lotes de 32 y 70 %» se dejó tras su primera semilla, peor que la de hoy.
 
 Escribe 03_confirmacion.csv, una fila por media móvil al acabar, y 03_confirmacion_curva.csv, con la
 FCD de un sorteo de 10 000 muestras en diez momentos. Se puede matar en cualquier momento: sigue

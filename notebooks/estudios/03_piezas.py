@@ -6,8 +6,8 @@ Protocolo, escrito antes de mirar ningún resultado:
   receta publicada: la pérdida, la penalización, la BN de D, su activación, la tasa, las betas, los
   lotes, la media móvil, la bajada de la tasa (y de γ, si baja con ella) y la convolución de más.
 - Todas ven las 60 000 imágenes tres veces, con las semillas 7 a 9, con las que no se ha elegido
-  nada. Con lotes de 32 hay el doble de pasos: la tasa se divide por √2, como pide Adam (Malladi et
-  al., 2022), y la media móvil recuerda las mismas imágenes.
+  nada. Con lotes de 32 hay el doble de pasos: la tasa se divide por √2, que es la parte de la tasa
+  de la regla de Malladi et al. (2022) para Adam, y la media móvil recuerda las mismas imágenes.
 - «ganadora de la escalera» es el mejor peldaño de 03_escalera.csv con el mismo presupuesto.
 - Medida: FCD de cinco sorteos de 10 000 muestras (media y desviación) y las demás de medida_03.py.
   Una pieza se nota si su diferencia de medias con la receta supera la dispersión entre semillas.

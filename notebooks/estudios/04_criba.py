@@ -1,7 +1,7 @@
 """Cambios en la receta de las caras: python notebooks/estudios/04_criba.py [--shard i/n]
 
-Protocolo, escrito antes de mirar ningún resultado: los dos cambios que más bajaron la FCD en la
-criba del cuaderno 03.3, Adam sin inercia y lotes de 32, y los dos juntos. Todo lo demás es de
+Protocolo, escrito antes de mirar ningún resultado: los dos cambios sueltos que más bajaron la FCD
+en 03_criba.py, Adam sin inercia y lotes de 32, y los dos juntos. Todo lo demás es de
 04_pocas_caras.py: la receta del 04.2 con DiffAugment, sus 2000 caras, sus momentos, sus medidas y
 sus tres semillas. Con lo que se compara son, pues, las filas «sí» de su tabla. Con lotes de 32, la
 tasa se divide por √2 y la media móvil recuerda las mismas imágenes.
