@@ -208,6 +208,7 @@ def shrink(monkeypatch):
     """Dos variantes de pocos pasos."""
     variants = {"hoy": replace(SMALL, emas=(0.9, 0.0)), "otra": replace(SMALL, slope=0.0)}
     monkeypatch.setattr(screening, "VARIANTS", variants)
+    monkeypatch.setattr(second, "RECIPES", variants)
     monkeypatch.setattr(screening, "PLAN", [("hoy", 5), ("otra", 5)])
     monkeypatch.setattr(screening, "STEPS", 8)
 
@@ -226,14 +227,29 @@ def test_the_second_screening_changes_one_thing_and_lasts_the_same(small, monkey
     start = vars(second.START)
     for name, recipe in second.VARIANTS.items():
         changed = [key for key, value in vars(recipe).items() if value != start[key]]
-        assert len(changed) == 1, name
-    variants = {"γ de 0,2": replace(SMALL, gamma=0.2), second.WIDER: replace(SMALL, slope=0.0)}
+        assert len(changed) == (2 if name == second.LONGER[1] else 1), name
+    wide = replace(SMALL, network="14×14")
+    variants = {"γ de 0,2": replace(SMALL, gamma=0.2), second.WIDER: wide}
     monkeypatch.setattr(second, "VARIANTS", variants)
+    monkeypatch.setattr(second, "PLAN", [*((name, 5) for name in variants), ("γ de 0,2", 10)])
     monkeypatch.setattr(screening, "STEPS", 8)
     write_costs(tmp_path, **{second.BASE: 1.0, second.WIDER: 1.5})
     small(second, tmp_path / "03_segunda.csv")
     rows = pd.read_csv(tmp_path / "03_segunda.csv")
-    assert rows["variante"].tolist() == list(variants) and rows["pasos"].tolist() == [3, 2]
+    assert rows["variante"].tolist() == [*variants, "γ de 0,2"]
+    assert rows["minutos"].tolist() == [5, 5, 10] and rows["pasos"].tolist() == [3, 2, 6]
+
+
+def test_the_best_of_the_longer_ones_of_the_second_screening_goes_on(tmp_path):
+    path, (one, other) = tmp_path / "03_segunda.csv", second.LONGER
+    rows = [{"variante": name, "minutos": 5, "FCD": 0.5} for name in second.VARIANTS]  # no valen
+    rows += [{"variante": one, "minutos": 10, "FCD": 2.0}]
+    pd.DataFrame(rows).to_csv(path)
+    with pytest.raises(ValueError, match="no está entera"):
+        second.best(path)
+    rows += [{"variante": other, "minutos": 10, "FCD": 1.0}]
+    pd.DataFrame(rows).to_csv(path)
+    assert second.best(path) == other
 
 
 def test_a_confirmation_killed_while_measuring_ends_like_a_whole_one(small, monkeypatch, tmp_path):
@@ -242,6 +258,8 @@ def test_a_confirmation_killed_while_measuring_ends_like_a_whole_one(small, monk
     for name, value in {"SEEDS": (1,), "POINTS": 2}.items():
         monkeypatch.setattr(confirmation, name, value)
     monkeypatch.setattr(screening, "best", lambda path: [])
+    monkeypatch.setattr(second, "best", lambda path: "otra")
+    write_costs(tmp_path, otra=1.5)
 
     def tables(folder):
         small(confirmation, folder)
@@ -249,7 +267,7 @@ def test_a_confirmation_killed_while_measuring_ends_like_a_whole_one(small, monk
         return [pd.read_csv(folder / n).drop(columns="segundos de CPU") for n in names]
 
     whole = tables(tmp_path / "entera")
-    assert whole[1][["paso", "ema"]].values.tolist() == [[4, 0.9], [8, 0.9]]
+    assert whole[1][["paso", "ema"]].values.tolist() == [[4, 0.9], [8, 0.9], [2, 0.999], [5, 0.999]]
     monkeypatch.setenv("GANCOOK_RESULTS", str(tmp_path / "otros"))
     original, calls = medida_03.fcd, iter(range(9))
 

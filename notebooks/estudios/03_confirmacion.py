@@ -1,4 +1,4 @@
-"""La receta de hoy y las dos mejores de la criba: python notebooks/estudios/03_confirmacion.py
+"""La receta de hoy y las mejores de las dos cribas: python notebooks/estudios/03_confirmacion.py
 
 Protocolo, escrito antes de mirar ningún resultado: las tres recetas duran 13,4 minutos, como los
 cuenta 03_criba.py, con las semillas 4 a 6, que no han visto ni la criba ni el cuaderno 06.5. Cada
@@ -8,9 +8,12 @@ ganan las dos y entre ellas no se distinguen con la misma regla, la que cambia m
 último se añadió con las filas de la de hoy a la vista y ninguna de las otras. En la tabla faltan
 dos corridas: «β₁ = 0, lotes de 32 y 70 %» se dejó tras su primera semilla, peor que la de hoy.
 
+Con esas filas a la vista se hizo 03_segunda.py. Lo que salga de ella se repite aquí con las mismas
+semillas, y la regla es la misma: gana si la diferencia con «β₁ = 0» supera dos errores típicos.
+
 Escribe 03_confirmacion.csv, una fila por media móvil al acabar, y 03_confirmacion_curva.csv, con la
 FCD de un sorteo de 10 000 muestras en diez momentos. Se puede matar en cualquier momento: sigue
-por la última copia. Son nueve entrenamientos de unos quince minutos de un núcleo; con
+por la última copia. Son doce entrenamientos de unos quince minutos de un núcleo; con
 ``--shard i/3``, cada proceso hace una semilla.
 """
 
@@ -28,7 +31,7 @@ from gancook.session import results_dir
 from medida_03 import curve, finish
 from receta_03 import Training
 
-screening = importlib.import_module("03_criba")
+screening, second = (importlib.import_module(f"03_{name}") for name in ("criba", "segunda"))
 SEEDS, POINTS = (4, 5, 6), 10
 
 
@@ -36,10 +39,10 @@ def confirm(folder: Path, variante: str, semilla: int) -> None:
     """La curva y las filas finales de un entrenamiento."""
     label = {"variante": variante, "semilla": semilla}
     name = re.sub(r"\W+", "_", f"{variante} {semilla}")
-    recipe = screening.VARIANTS[variante]
+    recipe = second.RECIPES[variante]
     training = Training(
         replace(recipe, emas=recipe.emas[:1]),  # las demás medias móviles solo eran de la criba
-        screening.steps(variante, screening.WHOLE),
+        second.steps(variante, screening.WHOLE),
         semilla,
         fashion_mnist().images,
         results_dir("03_confirmacion") / name,
@@ -54,6 +57,7 @@ def main() -> None:
     first, step = options.shard
     with announced_stop():
         names = [screening.TODAY, *screening.best(measured("03_criba.csv"))]
+        names.append(second.best(measured("03_segunda.csv")))
         for seed in SEEDS[first - 1 :: step]:
             for name in names:
                 confirm(options.out, name, seed)

@@ -27,9 +27,9 @@ from medida_03 import QUALITY, curve, quality
 from receta_03 import Training
 from redes_03 import generator
 
-screening = importlib.import_module("03_criba")
+second = importlib.import_module("03_segunda")
 CHOSEN = "β₁ = 0"  # la que gana en 03_confirmacion.csv
-RECIPE = replace(screening.VARIANTS[CHOSEN], emas=(0.999, 0.9995, 0.9999))
+RECIPE = replace(second.RECIPES[CHOSEN], emas=(0.999, 0.9995, 0.9999))
 EPOCHS, POINTS = 75, 25  # unas dos horas de un núcleo
 
 

@@ -30,12 +30,12 @@ from gancook.measure.studies import announced_stop, run_study, study_options
 from medida_03 import QUALITY, SECONDS, finish, quality
 from receta_03 import Training
 
-ladder, screening, long_run = (
-    importlib.import_module(f"03_{name}") for name in ("escalera", "criba", "larga")
+ladder, second, long_run = (
+    importlib.import_module(f"03_{name}") for name in ("escalera", "segunda", "larga")
 )
 SEEDS, EPOCHS = range(7, 10), 3
 WINNER = "ganadora de la escalera"
-CHOSEN = screening.VARIANTS[long_run.CHOSEN]
+CHOSEN = second.RECIPES[long_run.CHOSEN]
 FINAL = replace(CHOSEN, emas=CHOSEN.emas[:1])
 PIECES = {
     "receta final": replace(FINAL, emas=(*FINAL.emas, 0.0)),
