@@ -4,7 +4,7 @@ Protocolo, escrito antes de mirar ningún resultado:
 
 - Cada fila cambia una pieza de la receta que ganó en 03_confirmacion.csv por lo que llevaba la
   receta publicada: la pérdida, la penalización, la BN de D, su activación, la tasa, las betas, los
-  lotes, la media móvil, la bajada de la tasa (y de γ, si baja con ella) y la convolución de más.
+  lotes, la media móvil, la bajada de la tasa (y de γ, si baja con ella) y las convoluciones 3×3.
 - Todas ven las 60 000 imágenes tres veces, con las semillas 7 a 9, con las que no se ha elegido
   nada. Con lotes de 32 hay el doble de pasos: la tasa se divide por √2, que es la parte de la tasa
   de la regla de Malladi et al. (2022) para Adam, y la media móvil recuerda las mismas imágenes.
@@ -13,7 +13,7 @@ Protocolo, escrito antes de mirar ningún resultado:
   Una pieza se nota si su diferencia de medias con la receta supera la dispersión entre semillas.
 
 Escribe 03_piezas.csv, una fila por media móvil medida (la de 0 es G). Si se mata, se pierde el
-entrenamiento a medias. Son 33, de cuatro o cinco minutos de un núcleo; con ``--shard i/n`` se hace
+entrenamiento a medias. Son 33, de unos siete minutos de un núcleo; con ``--shard i/n`` se hace
 una parte.
 """
 
@@ -49,7 +49,7 @@ PIECES = {
         FINAL, batch=32, lr=FINAL.lr / 2**0.5, emas=(round(FINAL.emas[0] ** 0.5, 4),)
     ),
     "sin bajar la tasa": replace(FINAL, decay=0.0, cosine=False),
-    "sin convolución de más": replace(FINAL, network="sin 3×3"),
+    "sin convoluciones 3×3": replace(FINAL, network="sin 3×3"),
 }
 
 

@@ -3,10 +3,11 @@
 Protocolo, escrito antes de mirar ningún resultado, salvo los dos últimos puntos:
 
 - Datos: las 60 000 imágenes de entrenamiento, en [−1, 1].
-- Redes y pasos: los del cuaderno 03.3, §2 (D no lleva BN), con pesos N(0, 0,02), ruido de 100
-  números, lotes de 64 y Adam con betas (0,5, 0,999), salvo si la técnica dice otra cosa. Las redes
-  calculan en bf16 donde el equipo sabe. Una corrida es una época: todas ven cada imagen una vez, y
-  las que dan cinco pasos de D por cada uno de G dan la quinta parte de los de G.
+- Redes y pasos: los del cuaderno 03.3, con una convolución 3×3 en cada red (D no lleva BN), pesos
+  N(0, 0,02), ruido de 100 números, lotes de 64 y Adam con betas (0,5, 0,999), salvo si la técnica
+  dice otra cosa. Las redes calculan en bf16 donde el equipo sabe. Una corrida es una época: todas
+  ven cada imagen una vez, y las que dan cinco pasos de D por cada uno de G dan la quinta parte de
+  los de G.
 - Técnicas: las de IMAGES, al menos una de cada familia.
 - Medida: FCD con 10 000 muestras, y exhaustividad y cobertura con 3000 (cuaderno 07.1). Se
   apunta también la FRD, que no usa el clasificador: la regularización perceptual entrena contra él
@@ -35,6 +36,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+import redes_03
 from capas_06 import SelfAttention
 from dinamica_06 import feature_distance
 from gancook.data.batches import Batches
@@ -44,7 +46,6 @@ from gancook.data.shipped import measured
 from gancook.measure.evaluation import Reference, evaluate, reference
 from gancook.measure.extractors import RandomProjection, load_classifier
 from gancook.measure.studies import announced_stop, run_study, study_options
-from gancook.pretrained import dcgan_generator
 from gancook.session import seed_everything
 from gancook.training.precision import MixedPrecision
 from gancook.training.steps import AdversarialStep, Logs
@@ -148,15 +149,15 @@ def assemble(technique: Technique, lr: float, steps: int) -> tuple[Callable, nn.
 
 
 def generator(technique: Technique) -> nn.Module:
-    """El del cuaderno 03.3, §2, con lo que cambie la técnica: z (B, 100) → (B, 1, 28, 28)."""
-    network = dcgan_generator()
+    """El del 03.3, con una 3×3 y lo que cambie la técnica: z (B, 100) → (B, 1, 28, 28)."""
+    network = redes_03.generator("7×7")
     if technique.attention:
         network.insert(10, SelfAttention(64))  # tras la ReLU que está a 14×14
     return network
 
 
 def critic(technique: Technique) -> nn.Sequential:
-    """El del 03.3, §2: imágenes (B, 1, 28, 28) → logits (B, 1), o (B/m, 1) por paquetes."""
+    """El del 03.3, con una 3×3: (B, 1, 28, 28) → logits (B, 1), o (B/m, 1) por paquetes."""
     body = [
         nn.Conv2d(technique.pack, 64, 4, 2, 1),
         nn.LeakyReLU(0.2),

@@ -1,11 +1,11 @@
-"""Las redes que se comparan en el cuaderno 03.3: la de su §2 y otras de tamaño parecido.
+"""Las redes que se comparan en el cuaderno 03.3, de tamaño parecido.
 
 Todas leen z (B, 100) y dan o reciben imágenes (B, 1, 28, 28). Se piden por su nombre:
 
-- ``7×7``: la del §2, con una convolución 3×3 a 7×7 en cada red.
-- ``sin 3×3``: la misma sin esa convolución.
-- ``28×28``: la convolución 3×3, a resolución completa: la última de G y la primera de D.
-- ``14×14``: la del §2 con otra convolución 3×3, a 14×14.
+- ``7×7``: con una convolución 3×3 a 7×7 en cada red.
+- ``14×14``: las mismas con otra a 14×14.
+- ``sin 3×3``: las mismas sin ninguna.
+- ``28×28``: una sola, a resolución completa: la última de G y la primera de D.
 - ``residual``: bloques residuales y ninguna normalización.
 """
 
@@ -13,10 +13,16 @@ import math
 
 from torch import Tensor, nn
 
-from gancook.pretrained import dcgan_generator
 from gancook.training.layers import MinibatchStd, init_weights
 
-CONVOLUTIONS = {  # las de D: canales que salen, núcleo y zancada, siempre con relleno 1
+# Las convoluciones de cada red: canales que salen, núcleo y zancada, siempre con relleno 1.
+GENERATORS = {  # desde (128, 7, 7); con zancada 2 son transpuestas
+    "7×7": [(128, 3, 1), (64, 4, 2), (1, 4, 2)],
+    "sin 3×3": [(64, 4, 2), (1, 4, 2)],
+    "28×28": [(64, 4, 2), (32, 4, 2), (1, 3, 1)],
+    "14×14": [(128, 3, 1), (64, 4, 2), (64, 3, 1), (1, 4, 2)],
+}
+CRITICS = {
     "7×7": [(64, 4, 2), (128, 4, 2), (128, 3, 1)],
     "sin 3×3": [(64, 4, 2), (128, 4, 2)],
     "28×28": [(32, 3, 1), (64, 4, 2), (128, 4, 2)],
@@ -73,23 +79,20 @@ def generator(network: str) -> nn.Sequential:
             nn.ConvTranspose2d(64, 1, 4, 2, 1),
             nn.Tanh(),
         )
-    whole = dcgan_generator()
-    if network == "7×7":
-        return whole
-    if network == "sin 3×3":
-        return nn.Sequential(*whole[:4], *whole[7:])
-    if network == "14×14":
-        more = nn.Conv2d(64, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()
-        return nn.Sequential(*whole[:10], *more, *whole[10:])
-    return nn.Sequential(
-        *whole[:4],
-        *whole[7:10],
-        nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        nn.Conv2d(32, 1, 3, 1, 1),
-        nn.Tanh(),
-    )
+    layers = [nn.Linear(100, 6272, bias=False), nn.BatchNorm1d(6272), nn.ReLU()]
+    layers.append(nn.Unflatten(1, (128, 7, 7)))
+    *inner, last = GENERATORS[network]
+    n_in = 128
+    for n_out, kernel, stride in inner:
+        layers.append(_kind(stride)(n_in, n_out, kernel, stride, 1, bias=False))
+        layers += [nn.BatchNorm2d(n_out), nn.ReLU()]
+        n_in = n_out
+    n_out, kernel, stride = last
+    return nn.Sequential(*layers, _kind(stride)(n_in, n_out, kernel, stride, 1), nn.Tanh())
+
+
+def _kind(stride: int) -> type[nn.Module]:
+    return nn.ConvTranspose2d if stride == 2 else nn.Conv2d
 
 
 def critic(
@@ -119,7 +122,7 @@ def _residual_body() -> list[nn.Module]:
 
 def _body(network: str, slope: float, norm: bool) -> list[nn.Module]:
     layers, n_in = [], 1
-    for n_out, kernel, stride in CONVOLUTIONS[network]:
+    for n_out, kernel, stride in CRITICS[network]:
         layers.append(nn.Conv2d(n_in, n_out, kernel, stride, 1))
         layers += [nn.BatchNorm2d(n_out)] if norm else []
         layers.append(nn.LeakyReLU(slope))
