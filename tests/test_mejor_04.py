@@ -190,20 +190,56 @@ def test_the_screening_changes_what_each_row_says_and_nothing_else():
         name: {key for key, value in asdict(settings).items() if value != start[key]}
         for name, settings in screening.VARIANTS.items()
     }
-    smaller = {"batch", "lr", "ema"}
-    assert list(changed.values()) == [{"betas"}, smaller, smaller | {"betas"}]
+    assert list(changed.values()) == [{"betas"}, *[{"betas", "gamma"}] * 2, {"betas"}]
+
+
+def test_the_fine_networks_have_another_convolution_at_half_resolution(tmp_path):
+    images = toy_faces(16).images
+    settings = replace(SMALL, width=32, seen=8)
+    plain, fine = (
+        kind(images, settings, tmp_path / kind.__name__)
+        for kind in (recipe.FaceTraining, screening.FineTraining)
+    )
+    extra = 9 * 32 * 32
+    assert count(fine.G) - count(plain.G) == extra + 2 * 32
+    assert count(fine.D) - count(plain.D) == extra + 32
+    sides, convolutions = [], (nn.Conv2d, nn.ConvTranspose2d)
+    for network in (fine.G, fine.D):
+        for layer in network.modules():
+            if isinstance(layer, convolutions) and layer.kernel_size == (3, 3):
+                layer.register_forward_hook(lambda m, x, out: sides.append(out.shape[-1]))
+    assert fine.D(fine.G(torch.randn(2, 128))).shape == (2, 1)
+    assert sides == [8, 16, 32, 32, 16, 8]
+    new = fine.G.network[-3][0].weight
+    assert new.std().item() == pytest.approx(0.02, rel=0.1)  # los pesos iniciales de las demás
 
 
 def test_the_screening_measures_like_the_study_it_is_compared_with(command, monkeypatch):
     whole = command("entero").query("aumento == 'no'")
     monkeypatch.setattr(screening, "VARIANTS", {"igual": replace(SMALL, seen=140, augment=False)})
-    monkeypatch.setattr(screening, "UNITS", [(0, "igual")])
+    monkeypatch.setattr(study, "SEEDS", (0,))
     monkeypatch.setattr(screening, "FaceTraining", study.FaceTraining)
     monkeypatch.setattr(study, "main", screening.main)
     rows = command("criba")
     assert rows["momento"].tolist() == [1, 2]
     same = whole.columns.drop(["aumento"])
     pd.testing.assert_frame_equal(rows[same], whole[same].reset_index(drop=True))
+
+
+def test_the_best_of_the_screening_is_repeated_with_the_other_seeds(command, monkeypatch):
+    tiny = replace(SMALL, seen=140, augment=False)
+    monkeypatch.setattr(screening, "VARIANTS", {"una": tiny, "otra": replace(tiny, lr=0.0)})
+    monkeypatch.setattr(study, "SEEDS", (0, 3))
+    monkeypatch.setattr(screening, "FaceTraining", study.FaceTraining)
+    monkeypatch.setattr(study, "main", screening.main)
+    distances = iter([5.0, 1.0, 0.5, 2.0, 7.0, 7.0])  # «una» acaba más cerca
+    original = study.compare
+    monkeypatch.setattr(study, "compare", lambda *args: original(*args) | {"FTD": next(distances)})
+    rows = command("criba")[["variante", "semilla", "momento"]].values.tolist()
+    assert rows == [["una", 0, 1], ["una", 0, 2], ["otra", 0, 1], ["otra", 0, 2]] + [
+        ["una", 3, 1],
+        ["una", 3, 2],
+    ]
 
 
 def test_every_moment_is_measured_with_the_same_noise(command, monkeypatch):
