@@ -16,7 +16,7 @@ Protocolo, escrito antes de mirar ningún resultado:
   convolución de más. La de menor FCD de las dos pasa a 03_confirmacion.py.
 - Con una semilla, elige pero no prueba nada.
 
-Escribe 03_segunda.csv. Si se mata, se pierde el entrenamiento a medias. Cuesta una hora y media de
+Escribe 03_segunda.csv. Si se mata, se pierde el entrenamiento a medias. Cuesta una hora de
 un núcleo; con ``--shard i/n`` se hace una parte.
 """
 
