@@ -20,8 +20,8 @@ from gancook.training.layers import init_weights
 from gancook.training.precision import MixedPrecision
 from receta_03 import Recipe, Training
 
-pieces, screening, confirmation = (
-    importlib.import_module(f"03_{name}") for name in ("piezas", "criba", "confirmacion")
+pieces, screening, second, confirmation = (
+    importlib.import_module(f"03_{name}") for name in ("piezas", "criba", "segunda", "confirmacion")
 )
 IMAGES = torch.randint(256, (20, 1, 28, 28), dtype=torch.uint8)
 SMALL = Recipe(batch=4)  # cinco pasos por época
@@ -304,9 +304,12 @@ def test_the_passes_are_those_of_batches_up_to_the_last_step():
 
 
 def test_every_variant_is_another_recipe_and_trains():
-    for variants in (pieces.PIECES, screening.VARIANTS):
+    tables = pieces.PIECES, screening.VARIANTS, second.VARIANTS
+    for variants in tables:
         assert len({replace(recipe, emas=()) for recipe in variants.values()}) == len(variants)
-    for recipe in {*pieces.PIECES.values(), *screening.VARIANTS.values()}:
+    names = [name for variants in tables for name in variants]
+    assert len(set(names)) == len(names)  # comparten la tabla de los costes
+    for recipe in {recipe for variants in tables for recipe in variants.values()}:
         training = Training(replace(recipe, batch=2), 1, 0, IMAGES)
         training.until(1)
         assert training.history.frame()["g_loss"].item() > 0

@@ -45,7 +45,7 @@ PIECES = {
     "ReLU en D": replace(FINAL, slope=0.0),
     "tasa de 3·10⁻⁴": replace(FINAL, lr=3e-4),
     "betas (0,9; 0,999)": replace(FINAL, betas=(0.9, 0.999)),
-    "lotes de 32": replace(
+    "con lotes de 32": replace(
         FINAL, batch=32, lr=FINAL.lr / 2**0.5, emas=(round(FINAL.emas[0] ** 0.5, 4),)
     ),
     "sin bajar la tasa": replace(FINAL, decay=0.0, cosine=False),
