@@ -24,6 +24,7 @@ Escribe 03_criba.csv, una fila por media móvil. Si se mata, se pierde el entren
 Cuesta unas dos horas de un núcleo; con ``--shard i/n`` se hace una parte.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,13 +93,23 @@ def best(path: Path, count: int = 2) -> list[str]:
     return lowest.nsmallest(count).index.tolist()
 
 
-def main() -> None:
+def run_plan(
+    table: str,
+    description: str | None,
+    plan: list[tuple[str, float]],
+    screen: Callable[[Path, str, float], None],
+) -> None:
+    """La orden de una criba: ``screen(tabla, variante, minutos)`` con su parte del plan."""
     torch.set_num_threads(1)
-    options = study_options(measured("03_criba.csv"), __doc__)
+    options = study_options(measured(table), description)
     first, step = options.shard
     with announced_stop():
-        for variante, minutes in PLAN[first - 1 :: step]:
+        for variante, minutes in plan[first - 1 :: step]:
             screen(options.out, variante, minutes)
+
+
+def main() -> None:
+    run_plan("03_criba.csv", __doc__, PLAN, screen)
 
 
 if __name__ == "__main__":

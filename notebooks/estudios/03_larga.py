@@ -2,7 +2,8 @@
 
 Protocolo, escrito antes de mirar ningún resultado: la receta que gane en 03_confirmacion.py, con
 la semilla 0 y ``EPOCHS`` épocas. Lleva tres medias móviles. Se reparte la de menor FCD en el último
-paso, redondeada a 16 bits, y la cifra de su ficha es la de esos pesos con sorteos nuevos.
+paso, redondeada a 16 bits, y la cifra de su ficha es la de esos pesos con sorteos nuevos. Se empezó
+con la confirmación a medias, y antes de la primera fila se pasó de 75 épocas a 50, por el tiempo.
 
 Escribe 03_larga_curva.csv, con la FCD de un sorteo de 10 000 muestras cada dos épocas;
 03_larga.csv, la fila de lo que se reparte; y los pesos, en fashion_mnist_generator.safetensors,

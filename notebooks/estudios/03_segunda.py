@@ -4,8 +4,9 @@ Protocolo, escrito antes de mirar ningún resultado:
 
 - En la primera, 03_criba.py, ganó «β₁ = 0». A 13,4 minutos su ventaja se reduce, así que se buscan
   cambios que la mejoren: otra penalización, otras tasas y una convolución 3×3 de más a 14×14 en
-  las dos redes. Cada variante cambia una sola cosa. En el plan estaban también otras dos β₂ y una
-  bajada desde el principio; se dejaron al ver lo que bajaba la FCD con γ.
+  las dos redes. Cada variante cambia una sola cosa, menos la última, que cambia dos. En el plan
+  estaban también otras dos β₂ y una bajada desde el principio; se dejaron al ver lo que bajaba la
+  FCD con γ.
 - Se hacen como en la primera: cinco minutos, semilla 3 y las medidas de medida_03.py. La fila con
   que se comparan es la de «β₁ = 0» en 03_criba.csv.
 - Las variantes que hacen las mismas operaciones que «β₁ = 0» dan sus mismos pasos; el coste de la
@@ -25,11 +26,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import torch
 
 from gancook.data.sets import fashion_mnist
-from gancook.data.shipped import measured
-from gancook.measure.studies import announced_stop, study_options
 from medida_03 import finish
 from receta_03 import Training
 
@@ -80,12 +78,7 @@ def best(path: Path) -> str:
 
 
 def main() -> None:
-    torch.set_num_threads(1)
-    options = study_options(measured("03_segunda.csv"), __doc__)
-    first, step = options.shard
-    with announced_stop():
-        for variante, minutes in PLAN[first - 1 :: step]:
-            screen(options.out, variante, minutes)
+    screening.run_plan("03_segunda.csv", __doc__, PLAN, screen)
 
 
 if __name__ == "__main__":
